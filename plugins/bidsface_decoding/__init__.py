@@ -1,0 +1,1 @@
+"""Decoding of displayed and observed facial expressions: hook implementations only."""
