@@ -341,6 +341,8 @@ class Analysis(ABC):
         Name of the analysis in the recipe (the ``desc-`` entity of its output).
     random_seed : int
         Seed of the whole run; use ``seed`` to derive streams from it.
+    estimators : mapping of str to callable or None
+        Factories of scikit-learn compatible estimators, of all plugins, by name.
     """
 
     name: ClassVar[str]
@@ -349,12 +351,15 @@ class Analysis(ABC):
     Options: ClassVar[type[AnalysisOptions]]
     """Options that a recipe may set."""
 
-    requires: ClassVar[Sequence[tuple[str, str]]] = ()
-    """``(analysis name, level)`` pairs whose results must exist before this analysis runs."""
-
-    def __init__(self, label: str, random_seed: int) -> None:
+    def __init__(
+        self,
+        label: str,
+        random_seed: int,
+        estimators: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
         self.label = label
         self.random_seed = random_seed
+        self.estimators = dict(estimators or {})
 
     def seed(self, *keys: str) -> np.random.SeedSequence:
         """Derive an independent random stream from names, whatever the order of the work."""

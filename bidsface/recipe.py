@@ -22,7 +22,9 @@ class Inputs(Section):
     tasks: tuple[str, ...] = ()
     """Task labels; empty means every task."""
     space: str | None = None
-    """`space-` label, or `native` for files without one. Unset: MNI152NLin2009cAsym if there is such a file, else native, else an error that lists the spaces."""
+    """`space-` label, or `native` for files without one. Unset: MNI152NLin2009cAsym if there is
+    such a file, else native, else an error that lists the spaces.
+    """
     resolution: str | None = None
     """`res-` label; needed only where a space comes in several resolutions."""
 
@@ -35,13 +37,18 @@ class Cleaning(Section):
     high_pass: float | None = Field(128.0, gt=0)
     """Cut-off period of the cosine high-pass filter (s); null for none."""
     confounds: Literal["motion6", "motion24", "none"] | tuple[str, ...] = "motion6"
-    """Confounds to regress out: `motion6`, `motion24`, `none`, a list of column names, or a list of nilearn's strategies, each written `strategy:NAME` (such as `strategy:wm_csf`, `strategy:compcor`, `strategy:scrub`)."""
+    """Confounds to regress out: `motion6`, `motion24`, `none`, a list of column names, or a list of
+    nilearn's strategies, each written `strategy:NAME` (such as `strategy:wm_csf`,
+    `strategy:compcor`, `strategy:scrub`).
+    """
     standardize: bool = True
     """Scale every voxel to mean 0 and standard deviation 1 per run."""
     smoothing_fwhm: float | None = Field(None, gt=0)
     """Full width at half maximum of a Gaussian filter (mm); null for none."""
     drop_volumes: int = Field(0, ge=0)
-    """Volumes to drop at the start of every run, beside the non-steady-state ones that fMRIPrep marks; onsets stay as they are."""
+    """Volumes to drop at the start of every run, beside the non-steady-state ones that fMRIPrep
+    marks; onsets stay as they are.
+    """
     fd_threshold: float | None = Field(None, gt=0)
     """Volumes with a framewise displacement above this (mm) are censored; null for none."""
     max_mean_fd: float | None = Field(None, gt=0)
@@ -69,11 +76,17 @@ class SampleSpec(Section):
     """One kind of samples."""
 
     kind: Literal["volumes", "average", "lsa", "lss"]
-    """`volumes`: every volume of an event is a sample; `average`: their mean is; `lsa` and `lss`: one GLM estimate per event (least-squares all, least-squares separate)."""
+    """`volumes`: every volume of an event is a sample; `average`: their mean is; `lsa` and `lss`:
+    one GLM estimate per event (least-squares all, least-squares separate).
+    """
     shift: float = 5.0
-    """Haemodynamic lag (s): the first volume of an event is the first one acquired at or after onset + shift (kinds `volumes` and `average`)."""
+    """Haemodynamic lag (s): the first volume of an event is the first one acquired at or after
+    onset + shift (kinds `volumes` and `average`).
+    """
     count: int | None = Field(None, ge=1)
-    """Volumes per event; null for as many as the event's duration holds, at least one (kinds `volumes` and `average`)."""
+    """Volumes per event; null for as many as the event's duration holds, at least one (kinds
+    `volumes` and `average`).
+    """
     hrf: Literal["glover", "spm"] = "glover"
     """Haemodynamic response function (kinds `lsa` and `lss`)."""
 
@@ -84,7 +97,9 @@ class RegionSpec(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
     source: str
-    """Name of a region source, such as `brain-mask`, `grey-matter`, `segmentation`, `atlas`, `mask` or `spheres`."""
+    """Name of a region source, such as `brain-mask`, `grey-matter`, `segmentation`, `atlas`, `mask`
+    or `spheres`.
+    """
     optional: bool = False
     """Leave the region out, with a note, where a participant lacks the files for it."""
 

@@ -1,0 +1,124 @@
+"""Decode eight object categories of Haxby et al. (2001) with bidsface and with a plain script.
+
+    BIDSFACE_SHARED_DATA=... python benchmarks/haxby.py
+
+The plain script uses nilearn and scikit-learn only and shares no code with bidsface. The data (one
+slice, twelve runs) lie in ``$BIDSFACE_SHARED_DATA/haxby2001-slice`` as ``bids`` and ``fmriprep``.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from nilearn.maskers import NiftiMasker
+from sklearn.linear_model import RidgeClassifier
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bidsface.__main__ import main
+
+MOTION6 = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
+TR = 2.5  # s
+SHIFT = 5.0  # s after onset
+CHANCE = 1 / 8
+
+
+def plain_samples(data: Path, confounds: list[str]) -> pd.DataFrame:
+    """Return one row per volume of an event: voxels, label, run, event."""
+    rows = []
+    for bold in sorted((data / "fmriprep/sub-01/func").glob("*_desc-preproc_bold.nii.gz")):
+        stem = bold.name.removesuffix("_desc-preproc_bold.nii.gz")
+        table = pd.read_csv(bold.parent / f"{stem}_desc-confounds_timeseries.tsv", sep="\t")
+        masker = NiftiMasker(
+            mask_img=str(bold.parent / f"{stem}_desc-brain_mask.nii.gz"),
+            detrend=True,
+            standardize="zscore_sample",
+            high_pass=1 / 128,
+            t_r=TR,
+        )
+        series = masker.fit_transform(str(bold), confounds=table[confounds].fillna(0).to_numpy())
+        events = pd.read_csv(data / f"bids/sub-01/func/{stem}_events.tsv", sep="\t")
+        times = np.arange(len(series)) * TR
+        for number, event in enumerate(events.itertuples()):
+            start = event.onset + SHIFT
+            for index in np.flatnonzero(
+                (times >= start - 1e-6) & (times < start + event.duration - 1e-6)
+            ):
+                rows.append((event.trial_type, stem, f"{stem}-{number}", series[index]))
+    return pd.DataFrame(rows, columns=["label", "run", "event", "voxels"])
+
+
+def plain_accuracy(samples: pd.DataFrame) -> float:
+    """Return the mean over runs of leave-one-run-out balanced accuracy."""
+    X, y, runs = np.stack(samples["voxels"]), samples["label"].to_numpy(), samples["run"].to_numpy()
+    # The penalty that bidsface's ridge takes by default: the number of features.
+    model = make_pipeline(StandardScaler(), RidgeClassifier(alpha=X.shape[1]))
+    predicted = cross_val_predict(model, X, y, groups=runs, cv=LeaveOneGroupOut())
+    scores = [
+        balanced_accuracy_score(y[runs == run], predicted[runs == run]) for run in np.unique(runs)
+    ]
+    return float(np.mean(scores))
+
+
+def plain(data: Path, confounds: list[str]) -> dict[str, tuple[float, int]]:
+    """Return accuracy and number of samples of both kinds of samples."""
+    volumes = plain_samples(data, confounds)
+    averages = (
+        volumes.groupby(["event", "label", "run"], sort=False)["voxels"]
+        .agg(lambda series: np.mean(np.stack(series), axis=0))
+        .reset_index()
+    )
+    return {
+        name: (plain_accuracy(samples), len(samples))
+        for name, samples in (("averages", averages), ("volumes", volumes))
+    }
+
+
+def with_bidsface(data: Path, output: Path, *options: str) -> pd.DataFrame:
+    """Run the default recipe and return the mean balanced accuracies in the brain mask."""
+    argv = [str(data / "bids"), str(output), "participant", "group"]
+    code = main([*argv, "--derivatives", f"fmriprep={data / 'fmriprep'}", *options])
+    if code != 0:
+        raise SystemExit(code)
+    (path,) = output.glob("sub-01/func/*_desc-within_scores.tsv")
+    scores = pd.read_csv(path, sep="\t", na_values="n/a", dtype={"fold": str})
+    chosen = (
+        (scores["roi_name"] == "brain")
+        & (scores["metric"] == "balanced_accuracy")
+        & (scores["fold"] == "mean")
+        & scores["class"].isna()
+    )
+    return scores[chosen].set_index("samples")
+
+
+def compare(data: Path, output: Path) -> None:
+    """Print both accuracies for both kinds of samples."""
+    ours, theirs = with_bidsface(data, output), plain(data, MOTION6)
+    for name, (accuracy, n) in theirs.items():
+        found = ours.loc[name]
+        print(
+            f"{name}: bidsface {found['value']:.4f} (p = {found['p']:.4f}), plain script "
+            f"{accuracy:.4f}, difference {abs(found['value'] - accuracy) * n:.2f} samples of {n}"
+        )
+        assert abs(found["value"] - accuracy) * n <= 1
+
+
+def report_24(data: Path) -> None:
+    """Print what 24 motion regressors cost on these short runs."""
+    suffixes = ("", "_derivative1", "_power2", "_derivative1_power2")
+    names = [f"{name}{suffix}" for name in MOTION6 for suffix in suffixes]
+    for name, (accuracy, _) in plain(data, names).items():
+        print(f"{name} with 24 motion regressors, plain script: {accuracy:.4f}")
+
+
+if __name__ == "__main__":
+    root = Path(os.environ["BIDSFACE_SHARED_DATA"]) / "haxby2001-slice"
+    with tempfile.TemporaryDirectory() as folder:
+        compare(root, Path(folder) / "bidsface")
+    report_24(root)

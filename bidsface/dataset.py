@@ -1,0 +1,242 @@
+"""The data set: its roots, its participants and, for each, the files of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bidsface.annex import file_state, require_content
+from bidsface.entities import listing, strip_prefix
+from bidsface.errors import InputError, UsageError
+from bidsface.files import ParticipantFiles
+from bidsface.filters import apply, check_known
+from bidsface.indexing import DATABASE_FILE, IndexedFile, database_folder, index_files, survey
+from bidsface.matching import ParticipantIndex, participant_files
+from bidsface.recipe import Inputs
+from bidsface.roots import absolute, find_roots, is_within, participant_labels, subfolders
+from bidsface.selection import Selection, selection
+from bidsface.settings import Settings
+from bidsface.sidecars import Sidecars
+from bidsface.spaces import choose_space, in_space
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Dataset", "file_state", "open_dataset"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A raw data set with its fMRIPrep derivative.
+
+    Attributes
+    ----------
+    roots : mapping of str to Path
+        ``raw`` (absent where the derivative is the only data set), ``fmriprep`` and the other
+        derivatives by name; absolute.
+    descriptions : mapping of str to mapping
+        Content of each root's ``dataset_description.json``; empty where there is none.
+    participants : tuple of str
+        Selected participants, without prefix.
+    selection : Selection
+        Which runs are used.
+    unprocessed : tuple of str
+        Participants of the raw data set without fMRIPrep output.
+    database_dir : Path or None
+        Folder that caches pybids indices.
+    """
+
+    roots: Mapping[str, Path]
+    descriptions: Mapping[str, Mapping[str, Any]]
+    participants: tuple[str, ...]
+    selection: Selection
+    unprocessed: tuple[str, ...] = ()
+    database_dir: Path | None = None
+
+    def files(self, labels: Sequence[str]) -> dict[str, ParticipantFiles | InputError]:
+        """Find the files of some participants, from one index of each data set.
+
+        Parameters
+        ----------
+        labels : sequence of str
+
+        Returns
+        -------
+        dict
+            By participant: its files, or the error for which it cannot be analysed.
+
+        Raises
+        ------
+        UsageError
+            If a task, session, run, space or filter matches no participant of the data set, or
+            if the choice of a space or resolution is open.
+        """
+        labels = [strip_prefix("sub", label) for label in labels]
+        indices = self._index(labels)
+        everything = [file for index in indices.values() for file in index.preprocessed]
+        asked = (*self.selection.constraints, *self.selection.space.constraints)
+        check_known(asked, everything, partial(self._survey, set(labels)))
+        outcomes: dict[str, ParticipantFiles | InputError] = {}
+        chosen: dict[str, list[IndexedFile]] = {}
+        for label, index in indices.items():
+            try:
+                chosen[label] = apply(self.selection.constraints, index.require_preprocessed())
+            except InputError as error:
+                outcomes[label] = error
+        union = [file for files in chosen.values() for file in files]
+        space = choose_space(self.selection.space, union) if union else {}
+        sidecars = Sidecars()
+        for label, files in chosen.items():
+            outcomes[label] = _collect(indices[label], files, space, sidecars)
+        return {label: outcomes[label] for label in labels}
+
+    def uri(self, path: Path) -> str:
+        """Return the BIDS URI of an input file, or its ``file:`` URI outside the data sets."""
+        location = absolute(path)
+        within = [name for name, root in self.roots.items() if location.is_relative_to(root)]
+        if not within:
+            return location.as_uri()
+        name = max(within, key=lambda name: len(self.roots[name].parts))
+        return f"bids:{name}:{location.relative_to(self.roots[name]).as_posix()}"
+
+    def participants_table(self) -> pd.DataFrame:
+        """Return ``participants.tsv``, of the raw data set first; empty where there is none.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read or has no ``participant_id`` column.
+        """
+        import pandas as pd
+
+        for name in ("raw", "fmriprep"):
+            path = self.roots.get(name, Path("/nowhere")) / "participants.tsv"
+            if path.is_symlink() or path.exists():
+                return _read_participants(path)
+        return pd.DataFrame({"participant_id": pd.Series(dtype=str)})
+
+    def _index(self, labels: Sequence[str]) -> dict[str, ParticipantIndex]:
+        found = {
+            name: index_files(self.roots[name], labels, self._database(name))
+            for name in ("fmriprep", "raw")
+            if name in self.roots
+        }
+        raw = found.get("raw", {})
+        return {
+            label: ParticipantIndex(
+                label=label,
+                fmriprep_root=self.roots["fmriprep"],
+                fmriprep=found["fmriprep"][label],
+                raw_root=self.roots.get("raw"),
+                raw=raw.get(label, ()),
+            )
+            for label in labels
+        }
+
+    def _database(self, name: str) -> Path | None:
+        return database_folder(self.database_dir, self.roots[name]) if self.database_dir else None
+
+    def _survey(self, known: set[str]) -> Iterator[dict[str, str]]:
+        root = self.roots["fmriprep"]
+        yield from survey(root, (label for label in participant_labels(root) if label not in known))
+
+
+def open_dataset(settings: Settings, inputs: Inputs) -> Dataset:
+    """Find the data sets and their participants, from folder names alone.
+
+    Raises
+    ------
+    InputError
+        If a folder or its description is missing or broken.
+    UsageError
+        If there is no fMRIPrep output, or a participant or filter does not exist.
+    """
+    roots, descriptions = find_roots(settings)
+    processed = participant_labels(roots["fmriprep"])
+    raw = participant_labels(roots["raw"]) if "raw" in roots else []
+    if not processed:
+        raise InputError(
+            f"{roots['fmriprep']}: no sub-* folder; there are: {subfolders(roots['fmriprep'])}"
+        )
+    dataset = Dataset(
+        roots=roots,
+        descriptions=descriptions,
+        participants=_select_participants(settings.participant_label, processed, raw),
+        selection=selection(settings, inputs),
+        unprocessed=tuple(label for label in raw if label not in set(processed)),
+        database_dir=_database_dir(settings, roots),
+    )
+    if dataset.database_dir and settings.bids_database_wipe:
+        for root in (roots[name] for name in ("raw", "fmriprep") if name in roots):
+            (database_folder(dataset.database_dir, root) / DATABASE_FILE).unlink(missing_ok=True)
+    return dataset
+
+
+def _collect(
+    index: ParticipantIndex,
+    files: Sequence[IndexedFile],
+    space: Mapping[str, str | None],
+    sidecars: Sidecars,
+) -> ParticipantFiles | InputError:
+    """Return one participant's files, or why there are none."""
+    try:
+        found = participant_files(index, in_space(space, files), sidecars)
+        require_content(found.inputs)
+    except InputError as error:
+        named = str(error).startswith(f"sub-{index.label}")
+        return error if named else InputError(f"sub-{index.label}: {error}")
+    return found
+
+
+def _select_participants(
+    wanted: Iterable[str], processed: Sequence[str], raw: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the participants that are asked for, all of them by default."""
+    labels = dict.fromkeys(strip_prefix("sub", label) for label in wanted)
+    unprocessed = [label for label in labels if label in set(raw) - set(processed)]
+    if unprocessed:
+        raise UsageError(
+            f"--participant-label: no fMRIPrep output for {listing(unprocessed)}; "
+            f"there is for: {listing(processed)}"
+        )
+    unknown = [label for label in labels if label not in set(processed)]
+    if unknown:
+        raise UsageError(
+            f"--participant-label: no participant {listing(unknown)}; "
+            f"there are: {listing(processed)}"
+        )
+    return tuple(label for label in processed if label in labels or not labels)
+
+
+def _database_dir(settings: Settings, roots: Mapping[str, Path]) -> Path | None:
+    """Return the folder for pybids databases, which must not lie in the input."""
+    if settings.bids_database_dir is None:
+        return None
+    folder = absolute(settings.bids_database_dir)
+    own = [path for path in (settings.output_dir, settings.work_dir) if path is not None]
+    inside = [root for root in roots.values() if is_within(folder, root)]
+    if inside and not any(is_within(folder, path) for path in own):
+        raise UsageError(
+            f"--bids-database-dir {folder}: lies in the input {inside[0]}, which is never written"
+        )
+    return folder
+
+
+def _read_participants(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    require_content([path])
+    try:
+        table = pd.read_csv(
+            path, sep="\t", dtype={"participant_id": str}, na_values=["n/a"], encoding="utf-8-sig"
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table: {error}") from error
+    if "participant_id" not in table:
+        raise InputError(
+            f"{path}: no column participant_id; there are: {listing(map(str, table.columns))}"
+        )
+    return table

@@ -1,0 +1,1 @@
+"""Synthetic studies with planted truth, in the folders and names of real ones."""

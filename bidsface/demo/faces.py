@@ -1,0 +1,161 @@
+"""The faces study: expressions displayed and observed, with planted patterns."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bidsface.demo.anatomy import Anatomy, load_anatomy
+from bidsface.demo.fmriprep_files import (
+    write_preprocessed_anatomy,
+    write_preprocessed_root,
+    write_preprocessed_run,
+)
+from bidsface.demo.raw_files import write_raw_anatomy, write_raw_root, write_raw_run
+from bidsface.demo.simulation import (
+    SESSIONS,
+    FacesDesign,
+    draw_participant,
+    simulate_run,
+)
+from bidsface.demo.truth import ParticipantTruth, design_of, participant_truth, write_truth
+from bidsface.errors import UsageError
+from bidsface.execution import run_jobs
+
+ANATOMICAL_VOXEL_MM = 4.0
+DERIVATIVE = Path("derivatives/fmriprep")
+
+
+def write_study(
+    root: Path,
+    *,
+    seed: int,
+    participants: int = 8,
+    runs: int = 4,
+    trials_per_class: int = 8,
+    voxel_size_mm: float = 6.0,
+    snr: tuple[float, float] = FacesDesign.snr,
+    motion_mm: float = FacesDesign.motion_mm,
+    shuffle_labels: bool = False,
+    n_jobs: int = 1,
+) -> Path:
+    """Write the faces study, unless the very same one is there already.
+
+    Parameters
+    ----------
+    root : Path
+        Gets the folders `bids` (with `derivatives/fmriprep`) and `truth`.
+    seed : int
+        The files depend on it and the other parameters, not on `n_jobs`.
+    participants, runs, trials_per_class : int
+        Runs are per task, trials per run.
+    voxel_size_mm : float
+        Edge of a voxel of the BOLD runs (mm).
+    snr : tuple of float
+        Nominal strength of the patterns in the displaying and the observing task (noise standard
+        deviations).
+    motion_mm : float
+        Mean displacement of the head with a displayed expression (mm).
+    shuffle_labels : bool
+        Permute the expressions over the trials of every run.
+    n_jobs : int
+        Processes.
+
+    Returns
+    -------
+    Path
+        The raw data set, `root/bids`.
+
+    Raises
+    ------
+    UsageError
+        If `root/bids` exists and is not this study.
+    """
+    design = FacesDesign(
+        seed=seed,
+        participants=participants,
+        runs=runs,
+        trials_per_class=trials_per_class,
+        voxel_size_mm=voxel_size_mm,
+        snr=snr,
+        motion_mm=motion_mm,
+        shuffle_labels=shuffle_labels,
+    )
+    bids = root / "bids"
+    if bids.exists():
+        _require_same(root, design)
+        return bids
+    unfinished = root / ".unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    _write(unfinished, design, n_jobs)
+    shutil.rmtree(root / "truth", ignore_errors=True)
+    # The data set comes last, so that it is never there without its truth.
+    (unfinished / "truth").rename(root / "truth")
+    (unfinished / "bids").rename(bids)
+    unfinished.rmdir()
+    return bids
+
+
+@dataclass(frozen=True)
+class _ParticipantFolder:
+    """Job: one participant's files."""
+
+    bids: Path
+    design: FacesDesign
+    anatomy: Anatomy
+    fine: Anatomy
+
+
+def _write(folder: Path, design: FacesDesign, n_jobs: int) -> None:
+    bids = folder / "bids"
+    write_raw_root(bids, design)
+    write_preprocessed_root(bids / DERIVATIVE)
+    job = _ParticipantFolder(
+        bids, design, load_anatomy(design.voxel_size_mm), load_anatomy(ANATOMICAL_VOXEL_MM)
+    )
+    truths = run_jobs(partial(_write_participant, job), design.labels, processes=n_jobs)
+    write_truth(folder / "truth", design, sorted(truths, key=lambda truth: truth.label))
+
+
+def _write_participant(job: _ParticipantFolder, label: str) -> ParticipantTruth:
+    """Write everything of one participant."""
+    bids, anatomy = job.bids, job.anatomy
+    participant = draw_participant(job.design, anatomy, label)
+    rng = job.design.stream(label, "images")
+    write_raw_anatomy(bids, label, job.fine, rng)
+    write_preprocessed_anatomy(bids / DERIVATIVE, label, job.fine, rng)
+    runs = []
+    for task in SESSIONS:
+        for number in range(1, job.design.runs + 1):
+            run = simulate_run(job.design, anatomy, participant, task, number)
+            write_raw_run(bids, anatomy, participant, run)
+            write_preprocessed_run(bids / DERIVATIVE, anatomy, participant, run)
+            runs.append(run.summary)
+    return participant_truth(participant, anatomy, runs)
+
+
+def _require_same(root: Path, design: FacesDesign) -> None:
+    """Raise UsageError unless the folder holds the study of this design."""
+    found: dict[str, Any] | None = None
+    path = root / "truth" / "truth.json"
+    if path.exists():
+        try:
+            found = design_of(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError):
+            found = None
+    if found is None:
+        raise UsageError(f"{root / 'bids'} exists and is not a synthetic study: name a new folder")
+    wanted = design.as_dict()
+    differences = [
+        f"{key} {found.get(key)} instead of {wanted[key]}"
+        for key in wanted
+        if found.get(key) != wanted[key]
+    ]
+    if differences:
+        raise UsageError(
+            f"{root} holds another study ({', '.join(differences)}): name a new folder"
+        )

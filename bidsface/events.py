@@ -1,0 +1,107 @@
+"""events.tsv: reading it, and turning its events into classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bidsface.errors import InputError
+from bidsface.recipe import Classes
+
+MISSING = ("n/a", "")
+BASELINE = ("n/a", "rest", "fixation", "baseline")
+"""Events that a GLM leaves to its constant: as regressors they would span the whole run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """The events of a run, split into trials and the rest.
+
+    Attributes
+    ----------
+    trials : DataFrame
+        Events of a class, by onset: ``onset``, ``duration`` (s) and ``trial_type`` (the class).
+    others : DataFrame
+        Events that are not of a class but evoke responses; a GLM of single trials models them.
+    left_out : mapping of str to int
+        How many events of each value are not of a class.
+    values : frozenset of str
+        Values of the class column before merging.
+    """
+
+    trials: pd.DataFrame
+    others: pd.DataFrame
+    left_out: Mapping[str, int]
+    values: frozenset[str]
+
+
+def read_events(path: Path, classes: Classes) -> Events:
+    """Read events and decide which are trials.
+
+    Values are merged first; then excluded ones are left out (without regard to case), then those
+    that are not included. Events whose class is missing are always left out.
+
+    Raises
+    ------
+    InputError
+        If the file is empty or unreadable, a column is missing, an onset is not a number of at
+        least 0, or a duration is neither ``n/a`` nor such a number.
+    """
+    frame = _read(path, classes.column)
+    values = frame["trial_type"]
+    merged = {old: new for new, olds in classes.merge.items() for old in olds}
+    frame = frame.assign(trial_type=values.map(lambda value: merged.get(value, value)))
+    excluded = {value.lower() for value in (*classes.exclude, *MISSING)}
+    is_trial = ~frame["trial_type"].str.lower().isin(excluded)
+    if classes.include:
+        is_trial &= frame["trial_type"].isin(classes.include)
+    modelled = ~is_trial & ~frame["trial_type"].str.lower().isin((*BASELINE, *MISSING))
+    return Events(
+        trials=frame[is_trial].reset_index(drop=True),
+        others=frame[modelled].reset_index(drop=True),
+        left_out=Counter(frame.loc[~is_trial, "trial_type"].replace("", "n/a")),
+        values=frozenset(values),
+    )
+
+
+def _read(path: Path, column: str) -> pd.DataFrame:
+    """Return onset, duration and trial_type (from ``column``), by onset."""
+    try:
+        frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as an events file ({reason})") from error
+    missing = [name for name in ("onset", "duration", column) if name not in frame.columns]
+    if missing:
+        raise InputError(
+            f"{path}: no column {', '.join(missing)}; it has {', '.join(frame.columns)}"
+        )
+    if frame.empty:
+        raise InputError(f"{path}: holds no events")
+    events = pd.DataFrame(
+        {
+            "onset": _seconds(path, frame["onset"], "onset"),
+            "duration": _seconds(
+                path, frame["duration"].replace(dict.fromkeys(MISSING, "0")), "duration"
+            ),
+            "trial_type": frame[column].str.strip(),
+        }
+    )
+    return events.sort_values("onset", kind="stable", ignore_index=True)
+
+
+def _seconds(path: Path, column: pd.Series, name: str) -> pd.Series:
+    seconds = pd.to_numeric(column, errors="coerce")
+    wrong = ~(np.isfinite(seconds) & (seconds >= 0))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"{path}: {name} in row {row + 2} has to be a number of seconds of at least 0, "
+            f"found {column.iloc[row]!r}"
+        )
+    return seconds.astype(float)

@@ -1,0 +1,102 @@
+"""Where work runs: this process, worker processes, or a dask cluster; thread limits everywhere."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bidsface.errors import UsageError
+
+Job = TypeVar("Job")
+Outcome = TypeVar("Outcome")
+
+
+def available_processors() -> int:
+    """Return the processors this process may use: CPU affinity, cgroup and SLURM's allocation."""
+    import joblib
+
+    allocated = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    found = joblib.cpu_count()
+    return min(found, int(allocated)) if allocated.isdigit() and int(allocated) > 0 else found
+
+
+def worker_name() -> str:
+    """Return host and process, which receipts record."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class Limited:
+    """A function that runs under one limit of BLAS and OpenMP threads.
+
+    The limit is the same in every process, whatever the number of workers: the number of threads
+    changes the order of sums, and with it the last bits of results. It is set and left: restoring
+    it at the end of one dask task would lift it from the task in the next thread.
+    """
+
+    function: Callable
+    threads: int
+
+    def __call__(self, job: object) -> object:
+        """Set the limit and call the function."""
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(limits=self.threads)
+        return self.function(job)
+
+
+def run_jobs(
+    function: Callable[[Job], Outcome],
+    jobs: Sequence[Job],
+    *,
+    processes: int = 1,
+    threads: int = 1,
+    dask_scheduler: str | None = None,
+) -> Iterator[Outcome]:
+    """Run a function over jobs and yield its outcomes as they come.
+
+    Parameters
+    ----------
+    function : callable
+        Must be importable by worker processes.
+    jobs : sequence
+    processes : int
+        Worker processes on this machine; 1 runs everything in this process.
+    threads : int
+        BLAS and OpenMP threads of each process.
+    dask_scheduler : str, optional
+        Address of a running dask scheduler, which then gets all jobs.
+    """
+    limited = Limited(function, threads)
+    if dask_scheduler is not None:
+        yield from _run_on_dask(limited, jobs, dask_scheduler)
+    elif processes == 1 or len(jobs) <= 1:
+        yield from (limited(job) for job in jobs)  # type: ignore[misc]
+    else:
+        yield from _run_in_processes(limited, jobs, processes)
+
+
+def _run_in_processes(limited: Limited, jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:
+    from joblib import Parallel, delayed
+
+    pool = Parallel(n_jobs=processes, return_as="generator_unordered", batch_size=1)
+    yield from pool(delayed(limited)(job) for job in jobs)
+
+
+def _run_on_dask(limited: Limited, jobs: Sequence[Job], address: str) -> Iterator[Outcome]:
+    try:
+        from distributed import Client, as_completed
+    except ImportError as error:
+        raise UsageError("--dask-scheduler needs dask: pip install 'bidsface[dask]'") from error
+    try:
+        client = Client(address, timeout="20s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--dask-scheduler {address}: no scheduler answers there") from error
+    with client:
+        # Every job is work of its own, never a cached result of an earlier equal one.
+        futures = client.map(limited, jobs, pure=False)
+        for future in as_completed(futures, loop=client.loop):
+            yield future.result()

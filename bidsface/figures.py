@@ -1,0 +1,318 @@
+"""Figures of the report: style, colours, carpet plots and maps on slices.
+
+Everything draws on `matplotlib.figure.Figure` objects, never through pyplot, and keeps images at
+the data's own resolution so that the SVG files stay small.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from bidsface.analysis import Voxels
+from bidsface.scene import (
+    AXIAL,
+    CORONAL,
+    SAGITTAL,
+    Layout,
+    Panel,
+    Scale,
+    Scene,
+    layout_of,
+    rows_of_panels,
+)
+
+PALETTE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#7F7F7F",
+    "#F0E442",
+)
+"""Colours that people with any common colour vision tell apart (Okabe & Ito 2008), grey added."""
+
+INK = "#1f2328"
+FAINT = "#8c959f"
+WIDTH = 7.5  # inches, of a figure that fills the report's text column
+
+RC = {
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "white",
+    "figure.titlesize": 10,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
+    "font.size": 9,
+    "image.composite_image": False,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bidsface",
+    "text.color": INK,
+    "xtick.color": INK,
+    "xtick.labelsize": 8,
+    "ytick.color": INK,
+    "ytick.labelsize": 8,
+}
+
+CARPET_PIXELS = 40_000
+MAX_SLICES = 7
+NAMES = {AXIAL: "z", CORONAL: "y", SAGITTAL: "x"}
+SIDES = {AXIAL: ("L", "R"), CORONAL: ("L", "R"), SAGITTAL: ("P", "A")}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw, or save, under the report's style; matplotlib's settings come back afterwards.
+
+    The settings are those of the whole process: draw in the main thread.
+    """
+    with mpl.rc_context(RC):
+        yield
+
+
+def render_svg(figure: Figure) -> bytes:
+    """Return the figure as SVG; the same figure gives the same bytes."""
+    buffer = BytesIO()
+    with style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def wrapped(title: str) -> str:
+    """Break a title into lines that fit the width of a figure."""
+    return "\n".join(textwrap.wrap(title, 85)) or " "
+
+
+def carpet(
+    values: NDArray[np.floating],
+    framewise_displacement: NDArray[np.floating],
+    times: NDArray[np.floating],
+    title: str,
+    fd_threshold: float | None = None,
+) -> Figure:
+    """Draw cleaned voxels over time under the framewise displacement (Power 2017).
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_volumes, n_voxels)
+        Cleaned data; every voxel is drawn in units of its own standard deviation, and a voxel
+        that does not vary as 0. Of many voxels, evenly spaced ones are drawn.
+    framewise_displacement : ndarray of shape (n_volumes,)
+        mm; nan where unknown.
+    times : ndarray of shape (n_volumes,)
+        s, ascending.
+    title : str
+    fd_threshold : float, optional
+        Censoring threshold (mm), drawn as a line.
+
+    Returns
+    -------
+    Figure
+    """
+    with style():
+        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+        top, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2.6))
+        top.set_title(wrapped(title))
+        _draw_displacement(top, framewise_displacement, times, fd_threshold)
+        scores = _standardized(_spaced_columns(np.asarray(values)))
+        edges = _time_edges(np.asarray(times, dtype=float))
+        below.imshow(
+            _rgb(scores.T, "gray", -2.0, 2.0),
+            aspect="auto",
+            interpolation="none",
+            extent=(edges[0], edges[1], scores.shape[1], 0),
+        )
+        below.set(xlabel="time (s)", ylabel="voxels", yticks=[])
+        _colour_strip(
+            below.inset_axes((1.015, 0, 0.014, 1)), "gray", (-2.0, 2.0), "z", clipped=True
+        )
+    return figure
+
+
+def _draw_displacement(
+    axes: Axes,
+    displacement: NDArray[np.floating],
+    times: NDArray[np.floating],
+    threshold: float | None,
+) -> None:
+    axes.plot(times, displacement, color=PALETTE[0], linewidth=1)
+    known = bool(np.isfinite(displacement).any())
+    largest = np.nanmax(displacement) if known else 0.0
+    if not known:
+        axes.text(0.5, 0.5, "not available", ha="center", color=FAINT, transform=axes.transAxes)
+    if threshold is not None:
+        axes.axhline(threshold, color=PALETTE[1], linewidth=0.8, linestyle="--")
+    axes.set_ylim(0, 1.1 * max(float(largest), threshold or 0.0, 0.2))
+    axes.set_ylabel("FD (mm)")
+    axes.tick_params(labelbottom=False)
+
+
+def _spaced_columns(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    n_volumes, n_voxels = values.shape
+    n_drawn = min(n_voxels, int(np.clip(CARPET_PIXELS // max(n_volumes, 1), 60, 300)))
+    return values[:, np.linspace(0, n_voxels - 1, n_drawn).round().astype(int)]
+
+
+def _standardized(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    spread = values.std(axis=0)
+    return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
+
+
+def _time_edges(times: NDArray[np.floating]) -> tuple[float, float]:
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    return float(times[0]) - step / 2, float(times[-1]) + step / 2
+
+
+def _rgb(
+    values: NDArray[np.floating], cmap: str, low: float, high: float, n_levels: int = 32
+) -> NDArray[np.uint8]:
+    """Colour values in few levels: noise at full depth would make the file ten times larger."""
+    levels = np.round((np.clip(values, low, high) - low) / (high - low) * (n_levels - 1))
+    return np.asarray(mpl.colormaps[cmap](levels / (n_levels - 1), bytes=True)[..., :3])
+
+
+def slices(
+    values: NDArray[np.floating],
+    voxels: Voxels,
+    title: str,
+    background: NDArray[np.floating] | None = None,
+    label: str = "",
+    symmetric: bool = True,
+    threshold: float | None = None,
+) -> Figure:
+    """Draw a map on axial, sagittal and coronal slices, left on the left.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_voxels,)
+        Not drawn where nan.
+    voxels : Voxels
+    title : str
+    background : ndarray of the grid's shape, optional
+        Drawn in grey under the map; without it the voxels' outline is filled with light grey.
+    label : str
+        Quantity and units, beside the colour bar.
+    symmetric : bool
+        Diverging colours around 0; otherwise sequential colours from the smallest value.
+    threshold : float, optional
+        Values (``symmetric``: absolute values) below it fade out quadratically rather than vanish
+        (Taylor et al. 2023). Unset: 0.4 of the largest for symmetric maps, else no fading.
+
+    Returns
+    -------
+    Figure
+    """
+    drawn = np.asarray(values, dtype=np.float64)
+    scale = Scale.of(drawn, symmetric, threshold)
+    scene = Scene.of(drawn, voxels, background)
+    with style():
+        return _draw_rows(scene, scale, wrapped(title), label)
+
+
+def _draw_rows(scene: Scene, scale: Scale, title: str, label: str) -> Figure:
+    rows = rows_of_panels(scene, MAX_SLICES)
+    layout = layout_of(rows, WIDTH, 0.28 + 0.16 * (title.count("\n") + 1))
+    heights = [layout.height(row) for row in rows]
+    spaces = len(rows) * layout.foot + (len(rows) - 1) * layout.sides
+    total = layout.head + max(sum(heights) + spaces, 1.1)
+    figure = Figure(figsize=(WIDTH, total))
+    figure.text(layout.left / WIDTH, 1 - 0.1 / total, title, va="top", weight="bold", size=10)
+    top = total - layout.head
+    for row, height in zip(rows, heights, strict=True):
+        _draw_row(figure, scene, scale, layout, row, top - height)
+        top -= height + layout.foot + layout.sides
+    right = layout.left + max(sum(map(layout.pitch, row)) for row in rows)
+    tall = max(heights[0], 0.9)
+    bar = figure.add_axes(_box(figure, right + 0.1, total - layout.head - tall, 0.11, tall))
+    _colour_strip(bar, scale.cmap, (scale.low, scale.high), label, scale.clipped, scale)
+    return figure
+
+
+def _draw_row(
+    figure: Figure,
+    scene: Scene,
+    scale: Scale,
+    layout: Layout,
+    row: Sequence[Panel],
+    bottom: float,
+) -> None:
+    left = layout.left
+    for panel in row:
+        width, height = (extent * layout.inches_per_mm for extent in (panel.width, panel.height))
+        indent = (layout.pitch(panel) - layout.gap - width) / 2
+        axes = figure.add_axes(_box(figure, left + indent, bottom, width, height))
+        _draw_panel(axes, scene, scale, panel)
+        left += layout.pitch(panel)
+
+
+def _box(
+    figure: Figure, left: float, bottom: float, width: float, height: float
+) -> tuple[float, float, float, float]:
+    """Turn inches into fractions of the figure."""
+    across, up = figure.get_size_inches()
+    return left / across, bottom / up, width / across, height / up
+
+
+def _draw_panel(axes: Axes, scene: Scene, scale: Scale, panel: Panel) -> None:
+    picture = scene.picture(panel.axis, panel.position, scale)
+    axes.imshow(picture, interpolation="none", aspect="auto")
+    axes.set_axis_off()
+    millimetres = scene.millimetres(panel.axis, panel.position)
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "size": 7}
+    text = f"{NAMES[panel.axis]} = {millimetres:.0f} mm"
+    axes.annotate(text, (0.5, 0), (0, -3), ha="center", va="top", **place)
+    if panel.first:
+        near, far = SIDES[panel.axis]
+        axes.annotate(near, (0, 1), (0, 2), ha="left", va="bottom", **place)
+        axes.annotate(far, (1, 1), (0, 2), ha="right", va="bottom", **place)
+
+
+def _colour_strip(
+    axes: Axes,
+    cmap: str,
+    limits: tuple[float, float],
+    label: str,
+    clipped: bool,
+    scale: Scale | None = None,
+) -> None:
+    """Draw a colour bar as one small image; a mesh would add 30 kB to the file."""
+    low, high = limits
+    levels = np.linspace(high, low, 64)[:, None]
+    colours = mpl.colormaps[cmap]((levels - low) / (high - low))[..., :3]
+    if scale is not None:
+        opacity = scale.opacity(levels)[..., None]
+        colours = (1 - opacity) * 0.5 + opacity * colours
+    axes.imshow(colours, aspect="auto", interpolation="none", extent=(0, 1, low, high))
+    ticks = [low, (low + high) / 2, high]
+    marks = ("≤ ", "", "≥ ") if clipped else ("", "", "")
+    texts = [f"{mark}{tick:.2g}" for mark, tick in zip(marks, ticks, strict=True)]
+    axes.set_yticks(ticks, texts)
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    axes.tick_params(length=2, labelsize=7)
+    axes.spines[:].set_visible(False)
+    axes.yaxis.set_label_position("right")
+    axes.set_ylabel(label, fontsize=8)

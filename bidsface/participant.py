@@ -1,0 +1,240 @@
+"""One participant's data, read when an analysis first asks for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidsface.analysis import Region, Results, Samples, Voxels
+from bidsface.errors import InputError, RecipeError
+from bidsface.files import ParticipantFiles
+from bidsface.volumes import common_grid, read_series
+from bidsface.preparation import PreparedRun, PreparedRuns, prepare_runs
+from bidsface.recipe import Recipe
+from bidsface.regions import FoundRegions, RegionSource, find_regions
+from bidsface.samples import empty_samples
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+CARPET_VOXELS = 300
+"""Voxels of each run that are kept for the carpet figure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Volumes:
+    """What is left of the volumes once they have been read.
+
+    Attributes
+    ----------
+    samples : mapping of (name, task) to Samples
+    background : ndarray of the grid's shape, float32
+    carpets : tuple of ndarray of shape (n_kept, n_shown), float32
+        Cleaned series of evenly spaced voxels of every used run.
+    constant : tuple of int
+        How many voxels of every used run do not vary.
+    """
+
+    samples: Mapping[tuple[str, str], Samples]
+    background: NDArray[np.float32]
+    carpets: tuple[NDArray[np.float32], ...]
+    constant: tuple[int, ...]
+
+
+class LoadedParticipant:
+    """The participant that analyses receive (`bidsface.analysis.Participant`).
+
+    Nothing is read before it is asked for; then everything of its stage is read once: events,
+    confounds and headers; masks; volumes. Every run is read in one pass and dropped as soon as
+    all kinds of samples were taken from it.
+
+    Parameters
+    ----------
+    files : ParticipantFiles
+    recipe : Recipe
+    sources : mapping of str to RegionSource
+        Region sources that the recipe may name.
+    n_threads : int
+        Threads that `map` may use.
+    """
+
+    def __init__(
+        self,
+        files: ParticipantFiles,
+        recipe: Recipe,
+        sources: Mapping[str, RegionSource],
+        n_threads: int,
+    ) -> None:
+        self.files = files
+        self.recipe = recipe
+        self._sources = sources
+        self._n_threads = n_threads
+        self._lock = threading.RLock()
+
+    @cached_property
+    def _runs(self) -> PreparedRuns:
+        return prepare_runs(self.files, self.recipe)
+
+    @cached_property
+    def _found(self) -> FoundRegions:
+        used = tuple(run.run for run in self.runs.used)
+        return find_regions(
+            replace(self.files, runs=used), common_grid(used), self.recipe, self._sources
+        )
+
+    @cached_property
+    def _volumes(self) -> Volumes:
+        return read_volumes(self.runs, self.voxels, self.recipe)
+
+    @property
+    def runs(self) -> PreparedRuns:
+        """Runs that are used or left out."""
+        with self._lock:
+            return self._runs
+
+    @property
+    def found(self) -> FoundRegions:
+        """Regions and what is to be said about them."""
+        with self._lock:
+            return self._found
+
+    @property
+    def volumes(self) -> Volumes:
+        """What was taken from the volumes."""
+        with self._lock:
+            return self._volumes
+
+    @property
+    def label(self) -> str:
+        """Participant label without ``sub-``."""
+        return self.files.label
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Tasks with usable runs."""
+        return self.runs.tasks
+
+    @property
+    def voxels(self) -> Voxels:
+        """Union of the regions; columns of every ``Samples.X``."""
+        return self.found.voxels
+
+    @property
+    def regions(self) -> Mapping[str, Region]:
+        """Regions of the recipe that this participant has, in recipe order."""
+        return self.found.regions
+
+    @property
+    def sample_names(self) -> Sequence[str]:
+        """Names of the kinds of samples in the recipe."""
+        return tuple(self.recipe.samples)
+
+    @property
+    def background(self) -> NDArray[np.float32]:
+        """Mean functional image over the runs, of shape ``voxels.grid.shape``."""
+        return self.volumes.background
+
+    def samples(self, name: str, task: str) -> Samples:
+        """Return one kind of samples of a task.
+
+        Raises
+        ------
+        RecipeError
+            If the recipe has no such kind.
+        InputError
+            If no run of the task can be used.
+        """
+        if name not in self.recipe.samples:
+            raise RecipeError(f"no samples {name}; the recipe has {', '.join(self.recipe.samples)}")
+        if task not in self.tasks:
+            excluded = [run for run in self.runs.excluded if run.run.entities["task"] == task]
+            reasons = "; ".join(f"{run.run.block}: {run.reason}" for run in excluded)
+            raise InputError(
+                f"sub-{self.label}: no run of task {task} can be used "
+                f"({reasons or 'tasks are ' + ', '.join(self.tasks)})"
+            )
+        return self.volumes.samples[name, task]
+
+    def select_regions(self, names: Sequence[str]) -> Sequence[Region]:
+        """Return regions by name or by the name of a region set; an empty list means all.
+
+        Optional regions that this participant lacks are passed over.
+
+        Raises
+        ------
+        RecipeError
+            If the recipe has no such region or set.
+        InputError
+            If the participant has none of them.
+        """
+        sets = self.recipe.region_sets
+        wanted = [region for name in names for region in sets.get(name, (name,))]
+        unknown = [name for name in wanted if name not in self.recipe.regions]
+        if unknown:
+            raise RecipeError(
+                f"no region {', '.join(unknown)}; the recipe has "
+                f"{', '.join((*self.recipe.regions, *sets))}"
+            )
+        regions = self.regions
+        selected = [regions[name] for name in dict.fromkeys(wanted or regions) if name in regions]
+        if not selected:
+            raise InputError(f"sub-{self.label}: has none of the regions {', '.join(wanted)}")
+        return selected
+
+    def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
+        """Apply a function to items on this participant's threads; results keep their order."""
+        from joblib import Parallel, delayed
+
+        parallel = Parallel(n_jobs=self._n_threads, backend="threading")
+        return list(parallel(delayed(function)(item) for item in items))
+
+    def overview(self) -> Results:
+        """Return what was read, cleaned and left out, as the host's own unit ``data``."""
+        from bidsface.overview import describe_participant
+
+        return describe_participant(self)
+
+
+def read_volumes(runs: PreparedRuns, voxels: Voxels, recipe: Recipe) -> Volumes:
+    """Read, clean and sample every run once.
+
+    Memory holds the samples of all kinds and one run at a time (float32).
+    """
+    mask = np.zeros(voxels.grid.shape, bool)
+    mask.flat[voxels.index] = True
+    n_voxels = len(voxels.index)
+    shown = np.unique(np.linspace(0, n_voxels - 1, CARPET_VOXELS).astype(int))
+    samples = {
+        (name, task): empty_samples(name, runs.of_task(task), n_voxels)
+        for task in runs.tasks
+        for name in recipe.samples
+    }
+    filled = dict.fromkeys(samples, 0)
+    background = np.zeros(voxels.grid.shape)
+    carpets, constant = [], []
+    for run in runs.used:
+        series = read_series(run.run.bold, mask, run.filter.kept, recipe.cleaning.smoothing_fwhm)
+        background += series.mean
+        cleaned = run.filter.clean_voxels(series.values, standardize=recipe.cleaning.standardize)
+        for name in recipe.samples:
+            filled[name, run.task] = _fill(
+                samples[name, run.task], filled[name, run.task], run, cleaned
+            )
+        carpets.append(cleaned[:, shown].copy())
+        constant.append(int(np.count_nonzero(np.ptp(cleaned, axis=0) == 0)))
+    mean = (background / len(runs.used)).astype(np.float32)
+    return Volumes(samples, mean, tuple(carpets), tuple(constant))
+
+
+def _fill(samples: Samples, start: int, run: PreparedRun, cleaned: NDArray[np.float32]) -> int:
+    """Write the samples of a run into their rows and return where the next run's begin."""
+    weights = run.selections[samples.name].weights
+    stop = start + weights.shape[0]
+    samples.X[start:stop] = weights @ cleaned
+    return stop

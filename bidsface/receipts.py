@@ -1,0 +1,218 @@
+"""Receipts: what each unit of work read, how it was computed, and every file it wrote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from bidsface.errors import BidsfaceError
+from bidsface.names import check_label
+
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of work: an analysis of one participant, or of the group.
+
+    Attributes
+    ----------
+    level : str
+        ``participant`` or ``group``.
+    analysis : str
+        Name in the recipe, which is the ``desc-`` entity of the output.
+    participant : str or None
+        Label without ``sub-``; None at group level.
+    fingerprint : str
+        Hash of everything that the result follows from; another one means "compute again".
+    """
+
+    level: Literal["participant", "group"]
+    analysis: str
+    participant: str | None
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        if (self.level == "participant") is (self.participant is None):
+            raise BidsfaceError(
+                f"a unit of level {self.level} cannot be of participant {self.participant}"
+            )
+        check_label(self.analysis, "the name of an analysis")
+        if self.participant is not None:
+            check_label(self.participant, "a participant label")
+
+    @property
+    def owner(self) -> str:
+        """``sub-LABEL`` or ``group``."""
+        return "group" if self.participant is None else f"sub-{self.participant}"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file that a unit wrote.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the output folder, with forward slashes.
+    kind : str
+        ``map``, ``mask``, ``table``, ``matrix``, ``figure``, ``model`` or ``sidecar``.
+    suffix : str
+        BIDS suffix; of a sidecar, that of the file it describes.
+    size, mtime_ns : int
+        Bytes, and modification time in ns.
+    sha256 : str
+    title, caption : str
+        For the report.
+    entities : mapping
+        BIDS entities of the name by their short key.
+    formats : mapping
+        Type of each column of a table: ``string``, ``number``, ``integer`` or ``boolean``.
+    """
+
+    path: str
+    kind: str
+    suffix: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    title: str = ""
+    caption: str = ""
+    entities: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SummaryRecord:
+    """A small table for the report; missing values are None."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is known of a unit of work.
+
+    Attributes
+    ----------
+    unit : Unit
+    status : str
+        ``done``; ``failed``; ``writing`` while files move into place, which only a killed process
+        leaves behind and which readers never see.
+    message : str
+        Why it failed.
+    crash_file : str
+        Relative path of the file with the traceback, if there is one.
+    inputs : mapping of str to str
+        Every file that was read (BIDS URI or path) and its state.
+    options : mapping
+    versions : mapping of str to str
+    seed : int or None
+    worker : str
+        ``host:pid``.
+    started : str
+        UTC, ISO 8601.
+    seconds : float
+        From the start to the last file.
+    files : sequence of FileRecord
+    methods : str
+    citations : mapping of str to str
+        BibTeX entries by key.
+    highlights, warnings : sequence of str
+    summaries : sequence of SummaryRecord
+    leftovers : sequence of str
+        Files that an earlier, an interrupted or a failed attempt at this unit may have left; the
+        next success removes those that it does not write.
+    """
+
+    unit: Unit
+    status: Literal["done", "failed", "writing"]
+    message: str = ""
+    crash_file: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    worker: str = ""
+    started: str = ""
+    seconds: float = 0.0
+    files: Sequence[FileRecord] = ()
+    methods: str = ""
+    citations: Mapping[str, str] = field(default_factory=dict)
+    highlights: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    summaries: Sequence[SummaryRecord] = ()
+    leftovers: Sequence[str] = ()
+
+    @property
+    def paths(self) -> set[str]:
+        """Every file that this unit wrote or may have left."""
+        return {record.path for record in self.files} | set(self.leftovers)
+
+    def to_json(self) -> bytes:
+        """Return the receipt as indented JSON."""
+        return _adapter().dump_json(self, indent=1) + b"\n"
+
+
+@cache
+def _adapter() -> TypeAdapter[Receipt]:
+    return TypeAdapter(Receipt)
+
+
+@dataclass(frozen=True)
+class ReceiptFolder:
+    """The folder of receipts: ``<level>/<sub-LABEL or group>/<analysis>.json``."""
+
+    root: Path
+
+    def path(self, unit: Unit) -> Path:
+        """Return where the receipt of a unit lies."""
+        return self.root / unit.level / unit.owner / f"{unit.analysis}.json"
+
+    def get(self, unit: Unit) -> Receipt | None:
+        """Return the receipt of a unit; None if there is none that can be read."""
+        return _read(self.path(unit))
+
+    def put(self, receipt: Receipt, temporary: Path) -> None:
+        """Write a receipt at one stroke, by way of ``temporary`` in the same file system."""
+        path = self.path(receipt.unit)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            stream.write(receipt.to_json())
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+
+    def find(
+        self, level: str | None, participant: str | None, analysis: str | None
+    ) -> Iterator[Receipt]:
+        """Yield receipts in order of level (participants first), owner and analysis."""
+        owner = "*" if participant is None else f"sub-{participant}"
+        for folder in ("participant", "group") if level is None else (level,):
+            for path in sorted((self.root / folder).glob(f"{owner}/{analysis or '*'}.json")):
+                receipt = _read(path)
+                if receipt is not None:
+                    yield receipt
+
+    def neighbours(self, unit: Unit) -> Iterator[Receipt]:
+        """Yield the receipts of other units whose files lie in the same folders."""
+        for path in sorted(self.path(unit).parent.glob("*.json")):
+            receipt = _read(path) if path != self.path(unit) else None
+            if receipt is not None:
+                yield receipt
+
+
+def _read(path: Path) -> Receipt | None:
+    try:
+        return _adapter().validate_json(path.read_bytes())
+    except (OSError, ValidationError, BidsfaceError):
+        return None  # a receipt that cannot be read vouches for nothing

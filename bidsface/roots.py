@@ -1,0 +1,94 @@
+"""The folders that a run reads: the raw data set and its derivatives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bidsface.entities import listing, natural_key, strip_prefix
+from bidsface.errors import InputError, UsageError
+from bidsface.settings import Settings
+from bidsface.sidecars import read_json
+
+DESCRIPTION = "dataset_description.json"
+
+
+def find_roots(settings: Settings) -> tuple[dict[str, Path], dict[str, dict[str, Any]]]:
+    """Return the data sets by name, and their descriptions."""
+    bids_dir = absolute(settings.bids_dir)
+    if not bids_dir.is_dir():
+        raise InputError(f"BIDS_DIR {bids_dir}: there is no such folder")
+    if "raw" in settings.derivatives:
+        raise UsageError("--derivatives: the name 'raw' stands for BIDS_DIR itself")
+    description = _describe(bids_dir, settings.skip_bids_validation)
+    given = {name: absolute(path) for name, path in settings.derivatives.items()}
+    for name, path in given.items():
+        if not path.is_dir():
+            raise InputError(f"--derivatives {name}={path}: there is no such folder")
+    default = bids_dir / "derivatives" / "fmriprep"
+    if "fmriprep" not in given:
+        given = {"fmriprep": _default_fmriprep(bids_dir, description, default), **given}
+    roots = given if given["fmriprep"] == bids_dir else {"raw": bids_dir, **given}
+    lenient = {name for name in roots if name != "fmriprep"}
+    descriptions = {
+        name: description
+        if path == bids_dir
+        else _describe(path, settings.skip_bids_validation or name in lenient)
+        for name, path in roots.items()
+    }
+    return roots, descriptions
+
+
+def participant_labels(root: Path) -> list[str]:
+    """Return the labels of a data set's participant folders, in natural order."""
+    with os.scandir(root) as entries:
+        labels = [
+            strip_prefix("sub", entry.name)
+            for entry in entries
+            if entry.name.startswith("sub-") and entry.is_dir()
+        ]
+    return sorted(labels, key=natural_key)
+
+
+def subfolders(folder: Path) -> str:
+    """List the folders in a folder, for a message."""
+    if not folder.is_dir():
+        return "nothing (there is no such folder)"
+    return listing(path.name for path in folder.iterdir() if path.is_dir())
+
+
+def absolute(path: Path) -> Path:
+    """Make a path absolute and drop ``..``, but leave links as they are."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def is_within(path: Path, folder: Path) -> bool:
+    """Tell whether a path is a folder or lies in it, links resolved."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _default_fmriprep(bids_dir: Path, description: Mapping[str, Any], default: Path) -> Path:
+    """Return the fMRIPrep output that no option names."""
+    if default.is_dir():
+        return default
+    if description.get("DatasetType") == "derivative":
+        return bids_dir
+    raise UsageError(
+        f"no fMRIPrep output: there is no {default}, and --derivatives fmriprep=PATH was not "
+        f"given; {default.parent} has: {subfolders(default.parent)}"
+    )
+
+
+def _describe(root: Path, lenient: bool) -> dict[str, Any]:
+    """Read a data set's description; lenient: it may be missing."""
+    path = root / DESCRIPTION
+    if not path.exists() and not path.is_symlink():
+        if lenient:
+            return {}
+        raise InputError(
+            f"{path} is missing: {root} is not the root of a BIDS data set "
+            "(--skip-bids-validation reads it all the same)"
+        )
+    return read_json(path)

@@ -1,0 +1,63 @@
+"""Everything that chooses runs: the command line, the filter file and the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bidsface.entities import strip_prefix
+from bidsface.errors import UsageError
+from bidsface.filters import SPACE_KEYS, Constraint, read_filters, spelled
+from bidsface.recipe import Inputs
+from bidsface.settings import Settings
+from bidsface.spaces import SpaceRequest, space_request
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Everything that chooses runs."""
+
+    constraints: tuple[Constraint, ...]
+    space: SpaceRequest
+
+
+def selection(settings: Settings, inputs: Inputs) -> Selection:
+    """Read what the command line and the recipe ask for.
+
+    Raises
+    ------
+    UsageError
+        If they contradict each other, or a filter names an entity that does not exist.
+    """
+    filters = read_filters(settings.bids_filters)
+    asked = {
+        "--session-label": ("ses", settings.session_label),
+        "--task-id": ("task", settings.task_id),
+        "--run": ("run", settings.run),
+        "the recipe's inputs.tasks": ("task", inputs.tasks),
+    }
+    constraints = [
+        Constraint(key, tuple(strip_prefix(key, label) for label in labels), origin)
+        for origin, (key, labels) in asked.items()
+        if labels
+    ]
+    _check_tasks(constraints)
+    space = space_request(settings, inputs, filters)
+    constraints += [
+        Constraint(key, labels, "--bids-filter-file", each=False)
+        for key, labels in filters.items()
+        if key not in SPACE_KEYS
+    ]
+    return Selection(tuple(constraints), space)
+
+
+def _check_tasks(constraints: Sequence[Constraint]) -> None:
+    """Refuse tasks on the command line that the recipe leaves out."""
+    asked = [constraint for constraint in constraints if constraint.key == "task"]
+    if len(asked) == 2:
+        extra = asked[0].unknown(asked[1].labels)
+        if extra:
+            raise UsageError(
+                f"--task-id: {spelled(extra, 'task')} is not a task of the recipe: "
+                f"{spelled(asked[1].labels, 'task')}"
+            )

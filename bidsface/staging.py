@@ -1,0 +1,73 @@
+"""Writing artifacts to a scratch folder, with the records that a receipt keeps of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bidsface.analysis import Results
+from bidsface.artifacts import Artifact, Description, sidecar_bytes
+from bidsface.errors import BidsfaceError
+from bidsface.receipts import FileRecord
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A whole file in the scratch folder, and what its receipt will say of it."""
+
+    source: Path
+    record: FileRecord
+
+
+def stage(description: Description, results: Results, scratch: Path) -> Iterator[Staged]:
+    """Write every file to the scratch folder."""
+    seen: dict[str, str] = {}
+    for artifact in description.artifacts(results):
+        path = str(artifact.path)
+        # Some file systems do not tell upper from lower case.
+        if path.casefold() in seen:
+            raise BidsfaceError(
+                f"two results of analysis {description.unit.analysis} are called {path}"
+            )
+        seen[path.casefold()] = path
+        yield _stage_file(scratch / f"{len(seen)}-data", artifact)
+        if artifact.sidecar is not None:
+            yield _stage_sidecar(scratch / f"{len(seen)}-sidecar", artifact, artifact.sidecar)
+
+
+def _stage_file(source: Path, artifact: Artifact) -> Staged:
+    record = FileRecord(
+        path=str(artifact.path),
+        kind=artifact.kind,
+        suffix=artifact.suffix,
+        title=artifact.title,
+        caption=artifact.caption,
+        entities=dict(artifact.entities),
+        formats=dict(artifact.formats),
+        **_written(source, artifact.encode()),
+    )
+    return Staged(source, record)
+
+
+def _stage_sidecar(source: Path, artifact: Artifact, content: Mapping[str, Any]) -> Staged:
+    path = artifact.path.with_name(artifact.path.name.split(".")[0] + ".json")
+    record = FileRecord(
+        path=str(path),
+        kind="sidecar",
+        suffix=artifact.suffix,
+        entities=dict(artifact.entities),
+        **_written(source, sidecar_bytes(content, path)),
+    )
+    return Staged(source, record)
+
+
+def _written(path: Path, content: bytes) -> dict[str, Any]:
+    path.write_bytes(content)
+    return {
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "mtime_ns": path.stat().st_mtime_ns,
+    }

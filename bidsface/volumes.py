@@ -1,0 +1,189 @@
+"""NIfTI images: opening them, reading runs in blocks, comparing and changing grids."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+
+from bidsface.analysis import Grid
+from bidsface.errors import InputError
+from bidsface.files import Run
+
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError)
+BLOCK_VALUES = 2**24
+"""Values that one block of volumes may hold while it is read (128 MiB in double precision)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The volumes of a run inside a mask.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_volumes, n_voxels), float32
+        Columns in C order of the mask.
+    mean : ndarray of the grid's shape, float32
+        Mean of the kept volumes, outside the mask too.
+    """
+
+    values: NDArray[np.float32]
+    mean: NDArray[np.float32]
+
+
+def open_image(path: Path) -> Any:
+    """Open an image without reading its data; InputError if it is not one."""
+    try:
+        # Blocks of a compressed file are then read in one pass, not each from the beginning.
+        return nib.load(path, keep_file_open=True)
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(f"{path}: cannot be read as an image, it may be truncated ({reason})")
+
+
+def run_grid(run: Run) -> Grid:
+    """Return the grid of a BOLD run; InputError if it is not a series of volumes."""
+    image = open_image(run.bold)
+    if len(image.shape) != 4 or image.shape[3] < 2:
+        raise InputError(
+            f"{run.bold}: a BOLD run needs four dimensions and at least two volumes, "
+            f"found shape {image.shape}"
+        )
+    return Grid(
+        tuple(image.shape[:3]),
+        np.asarray(image.affine, float),
+        run.entities.get("space"),
+        run.entities.get("res"),
+    )
+
+
+def count_volumes(run: Run) -> int:
+    """Return the number of volumes of a run."""
+    run_grid(run)
+    return int(open_image(run.bold).shape[3])
+
+
+def same_grid(shape: tuple[int, ...], affine: NDArray[Any], grid: Grid) -> bool:
+    """Tell whether a shape and an affine are those of a grid, to a micrometre per voxel."""
+    return tuple(shape) == grid.shape and np.allclose(affine, grid.affine, rtol=1e-5, atol=1e-3)
+
+
+def common_grid(runs: tuple[Run, ...]) -> Grid:
+    """Return the grid that all runs share; InputError naming the first two files that differ."""
+    grid = run_grid(runs[0])
+    for run in runs[1:]:
+        other = run_grid(run)
+        if other.space != grid.space or not same_grid(other.shape, other.affine, grid):
+            raise InputError(
+                f"{runs[0].bold} and {run.bold} lie on different grids ({describe(grid)}; "
+                f"{describe(other)}); runs are pooled on one grid: choose a common space or "
+                "resolution"
+            )
+    return grid
+
+
+def describe(grid: Grid) -> str:
+    """Return shape, voxel size and space of a grid in words."""
+    size = " x ".join(f"{edge:.3g}" for edge in np.linalg.norm(grid.affine[:3, :3], axis=0))
+    shape = " x ".join(str(count) for count in grid.shape)
+    return f"{shape} voxels of {size} mm in {grid.space or 'native'} space"
+
+
+def read_volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Read a three-dimensional image.
+
+    Returns
+    -------
+    values : ndarray of three dimensions, float32
+    affine : ndarray of shape (4, 4)
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or holds more than one volume.
+    """
+    image = open_image(path)
+    try:
+        values = np.asarray(image.dataobj, dtype=np.float32)
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    if values.ndim == 4 and values.shape[3] == 1:
+        values = values[..., 0]
+    if values.ndim != 3:
+        raise InputError(f"{path}: one volume is wanted, found shape {values.shape}")
+    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), np.asarray(image.affine, float)
+
+
+def to_grid(
+    values: NDArray[np.float32], affine: NDArray[np.float64], grid: Grid, interpolation: str
+) -> NDArray[np.float32]:
+    """Return a volume on a grid, resampled by nilearn where the grids differ."""
+    if same_grid(values.shape, affine, grid):
+        return values
+    from nilearn.image import resample_img
+
+    resampled = resample_img(
+        nib.Nifti1Image(values, affine),
+        target_affine=grid.affine,
+        target_shape=grid.shape,
+        interpolation=interpolation,
+        copy_header=True,
+        force_resample=True,
+    )
+    return np.asarray(resampled.dataobj, dtype=np.float32)
+
+
+def read_series(
+    path: Path, mask: NDArray[np.bool_], kept: NDArray[np.bool_], fwhm: float | None
+) -> Series:
+    """Read a run once, block by block, and keep what lies inside a mask.
+
+    Parameters
+    ----------
+    mask : ndarray of the grid's shape, bool
+    kept : ndarray of shape (n_volumes,), bool
+        Volumes that enter ``mean``.
+    fwhm : float or None
+        Full width at half maximum (mm) of a Gaussian filter over whole volumes, before masking.
+
+    Raises
+    ------
+    InputError
+        If the file is corrupt or ends early.
+    """
+    image = open_image(path)
+    n_volumes = image.shape[3]
+    step = max(1, BLOCK_VALUES // mask.size)
+    values = np.empty((n_volumes, np.count_nonzero(mask)), np.float32)
+    total = np.zeros(mask.shape)
+    for start in range(0, n_volumes, step):
+        part = slice(start, min(start + step, n_volumes))
+        try:
+            block = np.asarray(image.dataobj[..., part], dtype=np.float32)
+        except UNREADABLE as error:
+            raise _unreadable(path, error) from error
+        np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        if fwhm is not None:
+            block = _smooth(block, image.affine, fwhm)
+        values[part] = block[mask].T
+        total += block[..., kept[part]].sum(axis=3, dtype=np.float64)
+    return Series(values, (total / max(1, int(np.count_nonzero(kept)))).astype(np.float32))
+
+
+def _smooth(
+    block: NDArray[np.float32], affine: NDArray[np.float64], fwhm: float
+) -> NDArray[np.float32]:
+    from nilearn.image import smooth_img
+
+    smoothed = smooth_img(nib.Nifti1Image(block, affine), fwhm)
+    return np.asarray(smoothed.dataobj, dtype=np.float32)

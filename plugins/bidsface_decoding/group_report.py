@@ -1,0 +1,164 @@
+"""What people see of a group's decoding: figures, summaries and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bidsface.analysis import Figure, Summary
+from bidsface_decoding.figures import Bar, BarPanel, accuracy_figure, confusion_figure
+from bidsface_decoding.group import Family
+from bidsface_decoding.options import MOTION, DecodingOptions
+from bidsface_decoding.scoring import METRICS
+from bidsface_decoding.tables import variant
+
+
+def is_control(family: Family) -> bool:
+    """Tell whether a family is the head-motion control."""
+    return list(family.scores.columns) == [MOTION]
+
+
+def group_figures(
+    task: str, families: Sequence[Family], table: pd.DataFrame, options: DecodingOptions
+) -> Iterator[Figure]:
+    """Yield a figure of mean scores per classifier."""
+    label = METRICS[options.metric].description
+    regions = [family for family in families if not is_control(family)]
+    controls = {family.samples: family for family in families if is_control(family)}
+    overall = table[table["metric"] == options.metric]
+    for estimator in dict.fromkeys(family.estimator for family in regions):
+        panels = [
+            _panel(family, controls.get(family.samples), overall)
+            for family in regions
+            if family.estimator == estimator
+        ]
+        yield Figure(
+            "accuracy",
+            accuracy_figure(panels, label, null_bands=False),
+            f"Task {task}: {label} by region ({estimator})",
+            "Bars and dots: mean over participants, with 95 % confidence interval; small dots: "
+            "participants. Dashed line: chance. Stars: one-tailed Wilcoxon test against chance, p "
+            "adjusted over regions by the false discovery rate (* < 0.05, ** < 0.01, *** < 0.001). "
+            "Open diamond: ridge on head-motion parameters alone (stars: its own p).",
+            {"task": task, "contrast": variant("by", estimator)["contrast"]},
+        )
+
+
+def _panel(family: Family, control: Family | None, table: pd.DataFrame) -> BarPanel:
+    bars = [_bar(family, region, table, "p_fdr") for region in family.scores.columns]
+    if control is not None:
+        bars.append(_bar(control, MOTION, table, "p"))
+    return BarPanel(family.samples, bars, float(family.chance.mean()))
+
+
+def _bar(family: Family, region: str, table: pd.DataFrame, p: str) -> Bar:
+    row = _row(family, region, table)
+    control = region == MOTION
+    return Bar(
+        "head motion" if control else region,
+        row["value"],
+        family.scores[region].dropna().tolist(),
+        (row["ci_low"], row["ci_high"]),
+        row[p],
+        control,
+    )
+
+
+def _row(family: Family, region: str, table: pd.DataFrame) -> pd.Series:
+    chosen = table[
+        (table["roi_name"] == region)
+        & (table["samples"] == family.samples)
+        & (table["estimator"] == family.estimator)
+    ]
+    return chosen.iloc[0]
+
+
+def group_confusion_figure(family: Family, confusions: Mapping[str, pd.DataFrame]) -> Figure:
+    """Return the figure of mean confusion matrices of a family, best regions first."""
+    order = family.scores.mean().sort_values(ascending=False, kind="stable").index
+    matrices = {region: confusions[region].to_numpy() for region in order}
+    classes = list(next(iter(confusions.values())).columns)
+    return Figure(
+        "confusion",
+        confusion_figure(matrices, classes),
+        f"Task {family.task}: mean confusion matrices ({family.estimator}, {family.samples})",
+        "Percentage of the samples of the true class (rows) that were taken for the predicted "
+        f"class (columns), mean over participants, of the {min(12, len(matrices))} regions with "
+        "the highest scores.",
+        {"task": family.task, **variant(family.samples, family.estimator)},
+    )
+
+
+def group_summary(
+    task: str, families: Sequence[Family], table: pd.DataFrame, options: DecodingOptions
+) -> Summary:
+    """Return mean scores of every region, with the head-motion control beside each."""
+    overall = table[table["metric"] == options.metric]
+    controls = {one.samples: _row(one, MOTION, overall) for one in families if is_control(one)}
+    rows = []
+    for family in families:
+        if is_control(family):
+            continue
+        control = controls.get(family.samples)
+        for region in family.scores.columns:
+            row = _row(family, region, overall)
+            rows.append(
+                {
+                    "Region": region,
+                    "Samples": family.samples,
+                    "Classifier": family.estimator,
+                    METRICS[options.metric].description.capitalize(): round(row["value"], 3),
+                    "95 % CI": _interval(row),
+                    "Chance": round(row["chance"], 3),
+                    "Participants": int(row["n"]),
+                    "p (Wilcoxon)": _rounded(row["p"]),
+                    "p (FDR)": _rounded(row["p_fdr"]),
+                    "p (permutation)": _rounded(row["p_permutation"]),
+                    "p (FWE)": _rounded(row["p_fwe"]),
+                    "Head motion alone": np.nan if control is None else round(control["value"], 3),
+                }
+            )
+    return Summary(f"Decoding within task {task}", pd.DataFrame(rows), _reachable(overall))
+
+
+def _reachable(overall: pd.DataFrame) -> str:
+    wilcoxon, permutation = overall["p_min"].min(), overall["p_permutation_min"].min()
+    if np.isnan(wilcoxon):
+        return "One participant only: no inference."
+    text = f"Smallest p that can be reached: Wilcoxon {wilcoxon:.3g}"
+    return f"{text}." if np.isnan(permutation) else f"{text}, permutation {permutation:.3g}."
+
+
+def _interval(row: pd.Series) -> str:
+    missing = np.isnan(row["ci_low"])
+    return "n/a" if missing else f"{row['ci_low']:.3f} to {row['ci_high']:.3f}"
+
+
+def _rounded(p: float) -> float:
+    return float(f"{p:.3g}")
+
+
+def group_highlights(
+    families: Sequence[Family], table: pd.DataFrame, options: DecodingOptions
+) -> Iterator[str]:
+    """Yield a sentence per kind of samples and classifier."""
+    overall = table[table["metric"] == options.metric]
+    label = METRICS[options.metric].description
+    for family in families:
+        rows = [_row(family, region, overall) for region in family.scores.columns]
+        best = max(rows, key=lambda row: row["value"])
+        people = f"{len(family.scores)} participant{'s' if len(family.scores) > 1 else ''}"
+        where = "head motion alone" if is_control(family) else f"up to region {best['roi_name']}"
+        text = (
+            f"Task {family.task}, {family.samples}, {family.estimator}, {people}: mean {label} "
+            f"{best['value']:.2f} ({where}; chance {best['chance']:.2f})"
+        )
+        tested = not np.isnan(best["p"])
+        if tested and is_control(family):
+            text += f", p = {best['p']:.3g}"
+        elif tested:
+            n_found = sum(row["p_fdr"] < 0.05 for row in rows)
+            text += f"; {n_found} of {len(rows)} regions with p_fdr < 0.05"
+        yield f"{text}."

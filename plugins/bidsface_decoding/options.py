@@ -1,0 +1,101 @@
+"""Options of the decoding analysis, and the classifiers that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from bidsface.analysis import AnalysisOptions
+from bidsface.errors import RecipeError
+
+MOTION = "motion"
+"""Stands in ``roi_name`` for the head-motion parameters."""
+
+
+class DecodingOptions(AnalysisOptions):
+    """What is decoded, from what, how, and how it is tested."""
+
+    tasks: tuple[str, ...] = ()
+    """Tasks to decode within; empty means every task."""
+    samples: tuple[str, ...] = ()
+    """Kinds of samples to use, by their names in the recipe; empty means all."""
+    regions: tuple[str, ...] = ()
+    """Regions or region sets; empty means all regions."""
+    estimators: tuple[str, ...] = Field(("ridge",), min_length=1)
+    """Classifiers: `ridge`, `svm`, `lda`, `logistic`, or any that a plugin adds."""
+    estimator_options: Mapping[str, Mapping[str, Any]] = {}
+    """Options of classifiers by name, such as `ridge: {alpha: 10}` or `svm: {C: 0.1}`."""
+    cross_validation: Literal["leave-one-run-out", "k-fold", "leave-one-session-out"] = (
+        "leave-one-run-out"
+    )
+    """What is held out: every run in turn, groups of runs, or every session in turn."""
+    n_splits: int = Field(4, ge=2)
+    """Number of groups of runs, for `k-fold`."""
+    metric: Literal["balanced_accuracy", "accuracy"] = "balanced_accuracy"
+    """Score that is reported and tested. Chance is 1/K, for `accuracy` the share of the commonest class."""
+    permutations: int = Field(1000, ge=0)
+    """Permutations of the events' labels within runs; 0 for no test."""
+    group_draws: int = Field(10_000, ge=1)
+    """Combinations of participants' permutations that the group test draws."""
+    motion_control: bool = True
+    """Decode from the head-motion parameters alone, too, and report it beside every accuracy."""
+    maps: bool = True
+    """Write weight maps and activation patterns."""
+    map_regions: tuple[str, ...] = ()
+    """Regions or region sets whose maps are written; empty means the largest region."""
+
+
+def build_estimators(
+    options: DecodingOptions, factories: Mapping[str, Callable[..., Any]]
+) -> dict[str, Any]:
+    """Return the unfitted classifiers that the options name.
+
+    Each is fitted to a toy problem first, so that a wrong option is found before any data is read.
+
+    Raises
+    ------
+    RecipeError
+        If a name is unknown, an option does not exist or its value is refused.
+    """
+    unknown = [
+        name
+        for name in (*options.estimators, *options.estimator_options)
+        if name not in factories
+    ]
+    if unknown:
+        raise RecipeError(
+            f"unknown estimator {unknown[0]!r}; there are {', '.join(sorted(factories))}"
+        )
+    idle = [name for name in options.estimator_options if name not in options.estimators]
+    if idle:
+        raise RecipeError(
+            f"estimator_options.{idle[0]}: {idle[0]} is not among the estimators "
+            f"{', '.join(options.estimators)}"
+        )
+    return {
+        name: _build(name, factories[name], options.estimator_options.get(name, {}))
+        for name in dict.fromkeys(options.estimators)
+    }
+
+
+def _build(name: str, factory: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+    try:
+        estimator = factory(**parameters)
+    except TypeError as error:
+        known = ", ".join(factory().get_params()) or "none"
+        raise RecipeError(f"estimator_options.{name}: {error}; options are {known}") from error
+    try:
+        factory(**parameters).fit(*_toy_problem())
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"estimator_options.{name}: {error}") from error
+    return estimator
+
+
+def _toy_problem() -> tuple[np.ndarray, np.ndarray]:
+    """Return 24 samples of 3 classes that every classifier can tell apart."""
+    codes = np.tile(np.arange(3), 8)
+    noise = np.random.default_rng(0).standard_normal((24, 4))
+    return noise + 3.0 * np.eye(3, 4)[codes], codes

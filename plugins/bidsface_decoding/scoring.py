@@ -1,0 +1,137 @@
+"""Scores of predictions: per fold and class, and the null distribution of their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidsface.numerics.linear import Codes, Floats
+from bidsface_decoding.crossvalidation import Fold
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How well one classifier did in one region.
+
+    Attributes
+    ----------
+    folds : ndarray of shape (n_folds,)
+        Score of every fold with the observed labels.
+    recalls : ndarray of shape (n_folds, n_classes)
+        Accuracy per class; NaN where the fold's test part lacks the class.
+    mean : float
+        Mean of ``folds``, the statistic that is tested.
+    null : ndarray of shape (n_permutations,)
+        The same statistic for permuted labels.
+    predicted : ndarray of int, shape (n_samples,)
+        Predicted classes with the observed labels; -1 for samples that were never held out.
+    """
+
+    folds: Floats
+    recalls: Floats
+    mean: float
+    null: Floats
+    predicted: Codes
+
+    def confusion(self, codes: Codes) -> NDArray[np.intp]:
+        """Count samples by true (rows) and predicted (columns) class."""
+        n_classes = self.recalls.shape[1]
+        tested = self.predicted >= 0
+        counts = np.zeros((n_classes, n_classes), dtype=np.intp)
+        np.add.at(counts, (codes[tested], self.predicted[tested]), 1)
+        return counts
+
+
+def recalls(truth: Codes, predicted: Codes, n_classes: int) -> Floats:
+    """Return the fraction of every class that was recognized, NaN for a class without samples.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of int, shape (n_labellings, n_samples)
+
+    Returns
+    -------
+    ndarray of shape (n_labellings, n_classes)
+    """
+    shares = np.full((len(truth), n_classes), np.nan)
+    right = truth == predicted
+    for code in range(n_classes):
+        members = truth == code
+        count = members.sum(axis=1)
+        hits = (right & members).sum(axis=1)
+        np.divide(hits, count, out=shares[:, code], where=count > 0)
+    return shares
+
+
+def balanced_accuracy(truth: Codes, predicted: Codes, n_classes: int) -> Floats:
+    """Return the mean recall over the classes that the truth has, shape (n_labellings,)."""
+    shares = recalls(truth, predicted, n_classes)
+    return np.nansum(shares, axis=1) / (~np.isnan(shares)).sum(axis=1)
+
+
+def accuracy(truth: Codes, predicted: Codes, n_classes: int) -> Floats:
+    """Return the fraction of samples that were recognized, shape (n_labellings,)."""
+    return (truth == predicted).mean(axis=1)
+
+
+def uniform_chance(codes: Codes, n_classes: int) -> float:
+    """Return 1/K: what any constant or random guess scores."""
+    return 1.0 / n_classes
+
+
+def majority_chance(codes: Codes, n_classes: int) -> float:
+    """Return the share of the commonest class: what always guessing it scores."""
+    return float(np.bincount(codes, minlength=n_classes).max() / len(codes))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score and its chance level."""
+
+    score: Callable[[Codes, Codes, int], Floats]
+    chance: Callable[[Codes, int], float]
+    description: str
+
+
+METRICS: Mapping[str, Metric] = {
+    "balanced_accuracy": Metric(balanced_accuracy, uniform_chance, "balanced accuracy"),
+    "accuracy": Metric(accuracy, majority_chance, "accuracy"),
+}
+
+
+def score(
+    folds: Sequence[Fold],
+    codes: Codes,
+    predictions: Sequence[Codes],
+    n_classes: int,
+    metric: Metric,
+) -> Scores:
+    """Score predictions; the first labelling is the observed one.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+    codes : ndarray of int, shape (1 + n_permutations, n_samples)
+    predictions : sequence of ndarray of int, shape (1 + n_permutations, n_test)
+        One per fold.
+    n_classes : int
+    metric : Metric
+    """
+    values = np.stack(
+        [
+            metric.score(codes[:, fold.test], predicted, n_classes)
+            for fold, predicted in zip(folds, predictions, strict=True)
+        ]
+    )
+    observed = np.full(codes.shape[1], -1, dtype=np.int16)
+    for fold, predicted in zip(folds, predictions, strict=True):
+        observed[fold.test] = predicted[0]
+    per_class = [
+        recalls(codes[:1, fold.test], predicted[:1], n_classes)[0]
+        for fold, predicted in zip(folds, predictions, strict=True)
+    ]
+    means = values.mean(axis=0)
+    return Scores(values[:, 0], np.stack(per_class), float(means[0]), means[1:], observed)

@@ -1,0 +1,197 @@
+"""Tables and matrices of decoding results, and the descriptions of their columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsface.analysis import Column, Entities, Matrix, Table
+from bidsface_decoding.task import Outcome, Problem, TaskDecoding
+
+ALL_FOLDS = "mean"
+RECALL = "recall"
+KEYS = ["roi_name", "estimator", "samples", "train_task", "test_task"]
+
+KEY_COLUMNS: Mapping[str, Column] = {
+    "roi_name": Column(
+        "Region of interest; `motion` stands for the head-motion parameters alone, which no "
+        "correction over regions counts"
+    ),
+    "estimator": Column("Classifier, by its name in the recipe"),
+    "samples": Column("Kind of samples, by its name in the recipe"),
+    "train_task": Column("Task that the classifier was trained on"),
+    "test_task": Column("Task that the classifier was tested on"),
+}
+
+SCORE_COLUMNS: Mapping[str, Column] = {
+    **KEY_COLUMNS,
+    "metric": Column(
+        "What `value` is",
+        levels={
+            "balanced_accuracy": "Mean over classes of the fraction of samples recognized",
+            "accuracy": "Fraction of samples recognized",
+            RECALL: "Accuracy per class: fraction of the samples of `class` that were recognized",
+        },
+    ),
+    "class": Column("Class that the row is about; n/a for all classes together"),
+    "fold": Column("Run, session or group of runs that was held out; `mean` for the mean of folds"),
+    "value": Column("The score, 0 to 1"),
+    "chance": Column("Score to expect by chance"),
+    "p": Column("One-tailed p-value of the score, from permuting the labels of events within runs"),
+    "p_fdr": Column(
+        "p-value adjusted by Benjamini and Hochberg over the regions of the same task, samples "
+        "and classifier"
+    ),
+    "n": Column("Number of samples that were tested"),
+}
+
+PREDICTION_COLUMNS: Mapping[str, Column] = {
+    **KEY_COLUMNS,
+    "fold": Column("Run, session or group of runs that was held out when the sample was predicted"),
+    "event": Column("Number of the event that the sample belongs to"),
+    "run_index": Column("Run of the sample"),
+    "onset": Column("Onset of the event within its run", units="s"),
+    "time": Column("Time of the sample within its run", units="s"),
+    "trial_type": Column("Class of the event"),
+    "predicted": Column("Class that was predicted"),
+}
+
+
+def variant(samples: str, estimator: str) -> Entities:
+    """Return the entity that tells results of several samples and classifiers apart."""
+    words = re.findall(r"[0-9a-zA-Z]+", estimator)
+    return {"contrast": samples + "".join(word[:1].upper() + word[1:] for word in words)}
+
+
+def score_table(found: TaskDecoding, metric: str) -> Table:
+    """Return every score of a task in long format."""
+    rows = [
+        row
+        for outcome in found.outcomes
+        for row in _score_rows(found, outcome, found.problems[outcome.samples], metric)
+    ]
+    frame = pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+    text = f"Cross-validated scores of decoding {', '.join(found.classes)} in task {found.task}"
+    return Table("scores", frame, SCORE_COLUMNS, found.entities, text)
+
+
+def _keys(found: TaskDecoding, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "roi_name": outcome.roi_name,
+        "estimator": outcome.estimator,
+        "samples": outcome.samples,
+        "train_task": found.task,
+        "test_task": found.task,
+    }
+
+
+def _score_rows(
+    found: TaskDecoding, outcome: Outcome, problem: Problem, metric: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the mean, the folds, and both for every class."""
+    keys, scores, codes = _keys(found, outcome), outcome.scores, problem.codes[0]
+    tests = [codes[fold.test] for fold in problem.folds]
+    overall = {**keys, "metric": metric, "class": np.nan, "chance": outcome.chance}
+    yield {
+        **overall,
+        "fold": ALL_FOLDS,
+        "value": scores.mean,
+        "p": outcome.p,
+        "p_fdr": outcome.p_fdr,
+        "n": sum(map(len, tests)),
+    }
+    for fold, value, test in zip(problem.folds, scores.folds, tests, strict=True):
+        yield {**overall, "fold": fold.name, "value": float(value), "n": len(test)}
+    for code in np.unique(codes):
+        shares = scores.recalls[:, code]
+        counts = [int((test == code).sum()) for test in tests]
+        row = {**keys, "metric": RECALL, "class": found.classes[code]}
+        row["chance"] = 1.0 / len(np.unique(codes))
+        tested = shares[~np.isnan(shares)]
+        mean = float(tested.mean()) if len(tested) else np.nan
+        yield {**row, "fold": ALL_FOLDS, "value": mean, "n": sum(counts)}
+        for fold, value, count in zip(problem.folds, shares, counts, strict=True):
+            yield {**row, "fold": fold.name, "value": float(value), "n": count}
+
+
+def prediction_table(found: TaskDecoding) -> Table:
+    """Return the prediction of every held-out sample."""
+    frames = [
+        _predictions(found, outcome, found.problems[outcome.samples]) for outcome in found.outcomes
+    ]
+    text = f"Predicted classes of held-out samples in task {found.task}"
+    return Table(
+        "predictions",
+        pd.concat(frames, ignore_index=True),
+        PREDICTION_COLUMNS,
+        found.entities,
+        text,
+    )
+
+
+def _predictions(found: TaskDecoding, outcome: Outcome, problem: Problem) -> pd.DataFrame:
+    samples = problem.samples.table
+    folds = np.full(len(samples), "", dtype=object)
+    for fold in problem.folds:
+        folds[fold.test] = fold.name
+    tested = outcome.scores.predicted >= 0
+    frame = samples.loc[tested, ["event", "run_index", "onset", "time", "trial_type"]].assign(
+        **_keys(found, outcome),
+        fold=folds[tested],
+        predicted=np.array(found.classes, dtype=object)[outcome.scores.predicted[tested]],
+    )
+    return frame[list(PREDICTION_COLUMNS)]
+
+
+def permutation_table(found: TaskDecoding) -> Table | None:
+    """Return the scores of every permutation, a column per test; None without permutations."""
+    if not len(found.relabellings.codes):
+        return None
+    frame = pd.DataFrame({item.test_name: item.scores.null for item in found.outcomes})
+    columns = {
+        item.test_name: Column(
+            f"Score of {item.estimator} in {item.roi_name} from {item.samples}, labels permuted"
+        )
+        for item in found.outcomes
+    }
+    text = (
+        f"Scores of task {found.task} with the labels of events permuted within runs; a row is "
+        "one permutation, the same in all columns"
+    )
+    return Table("permutations", frame, columns, found.entities, text)
+
+
+def confusion_matrices(found: TaskDecoding) -> list[Matrix]:
+    """Return the confusion matrix (counts of samples) of every test."""
+    return [
+        Matrix(
+            confusion_frame(outcome, found),
+            {
+                **found.entities,
+                "label": outcome.roi_name,
+                **variant(outcome.samples, outcome.estimator),
+            },
+            f"Confusion matrix of {outcome.estimator} in {outcome.roi_name} from "
+            f"{outcome.samples} of task {found.task}: numbers of samples by true class (rows) and "
+            "predicted class (columns)",
+        )
+        for outcome in found.outcomes
+    ]
+
+
+def confusion_frame(outcome: Outcome, found: TaskDecoding) -> pd.DataFrame:
+    """Return counts of samples by true (rows) and predicted (columns) class."""
+    counts = outcome.scores.confusion(found.problems[outcome.samples].codes[0])
+    return pd.DataFrame(counts, index=list(found.classes), columns=list(found.classes))
+
+
+def confusion_of_predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """Return the row-normalized confusion matrix of a table of predictions."""
+    counts = pd.crosstab(predictions["trial_type"], predictions["predicted"])
+    full = counts.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy(float)
+    totals = full.sum(axis=1, keepdims=True)
+    return np.divide(full, totals, out=np.full_like(full, np.nan), where=totals > 0)

@@ -1,0 +1,292 @@
+"""Decoding within one task of one participant: every kind of samples, region and classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bidsface.analysis import Entities, Participant, Region, Samples
+from bidsface.numerics.linear import Codes
+from bidsface.numerics.permutations import Relabellings, relabel
+from bidsface.statistics import fdr, max_statistic_p, permutation_p
+from bidsface_decoding.crossvalidation import SPLITTERS, Fold, predict, trainable
+from bidsface_decoding.estimators import Ridge
+from bidsface_decoding.options import MOTION, DecodingOptions
+from bidsface_decoding.scoring import METRICS, Scores, score
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One kind of samples of a task, ready to be decoded.
+
+    Attributes
+    ----------
+    samples : Samples
+    codes : ndarray of int, shape (1 + n_permutations, n_samples)
+        Classes of the samples; the first row is the observed labelling.
+    folds : tuple of Fold
+    chance : float
+    """
+
+    samples: Samples
+    codes: Codes
+    folds: tuple[Fold, ...]
+    chance: float
+
+    @property
+    def name(self) -> str:
+        """Name of the kind of samples."""
+        return self.samples.name
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Scores of one classifier in one region, and their p-values."""
+
+    samples: str
+    estimator: str
+    roi_name: str
+    chance: float
+    scores: Scores
+    p: float = float("nan")
+    p_fdr: float = float("nan")
+    p_fwe: float = float("nan")
+
+    @property
+    def test_name(self) -> str:
+        """Column of the table of permutations."""
+        return f"{self.samples}_{self.estimator}_{self.roi_name}"
+
+
+@dataclass(frozen=True, eq=False)
+class TaskDecoding:
+    """Everything that was found in one task.
+
+    Attributes
+    ----------
+    task : str
+    classes : tuple of str
+        Names of the classes by code.
+    problems : mapping of str to Problem
+        By kind of samples.
+    outcomes : sequence of Outcome
+        By kind of samples and classifier; the motion parameters come last in each.
+    relabellings : Relabellings
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    problems: Mapping[str, Problem]
+    outcomes: Sequence[Outcome]
+    relabellings: Relabellings
+    warnings: Sequence[str] = field(default=())
+
+    @property
+    def entities(self) -> Entities:
+        """Entities that all kinds of samples have in common."""
+        shared = [set(problem.samples.entities.items()) for problem in self.problems.values()]
+        first = next(iter(self.problems.values())).samples.entities
+        common = set.intersection(*shared)
+        return {key: value for key, value in first.items() if (key, value) in common}
+
+
+def event_table(kinds: Sequence[Samples]) -> pd.DataFrame:
+    """Return one row per event of any kind of samples: event, block, trial_type."""
+    columns = ["event", "block", "trial_type"]
+    tables = pd.concat([samples.table[columns] for samples in kinds], ignore_index=True)
+    return tables.drop_duplicates("event").sort_values("event", ignore_index=True)
+
+
+def decode_task(
+    task: str,
+    kinds: Sequence[Samples],
+    regions: Sequence[Region],
+    estimators: Mapping[str, Any],
+    options: DecodingOptions,
+    seed: np.random.SeedSequence,
+    mapper: Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]],
+) -> TaskDecoding | str:
+    """Decode the classes of a task; a text says why that was not possible.
+
+    Parameters
+    ----------
+    task : str
+    kinds : sequence of Samples
+        All kinds of samples of the task; they share event numbers and so their permutations.
+    regions : sequence of Region
+    estimators : mapping of str to unfitted classifier
+    options : DecodingOptions
+    seed : SeedSequence
+    mapper : callable
+        ``participant.map``.
+    """
+    events = event_table(kinds)
+    names, codes = np.unique(events["trial_type"].to_numpy(str), return_inverse=True)
+    if len(names) < 2:
+        return f"task {task} has one class only ({', '.join(names)}) and was not decoded"
+    codes = codes.astype(np.int16)
+    permuted = relabel(codes, events["block"].to_numpy(str), options.permutations, seed)
+    labellings = np.vstack([codes[None], permuted.codes])
+    problems, warnings = _problems(task, kinds, events, labellings, names, options)
+    if not problems:
+        return "; ".join(warnings)
+    jobs = [(problem, region) for problem in problems for region in regions]
+    scored = mapper(lambda job: _decode_region(*job, estimators, len(names), options), jobs)
+    found = dict(zip([(p.name, r.name) for p, r in jobs], scored, strict=True))
+    outcomes = [
+        outcome
+        for problem in problems
+        for name in estimators
+        for outcome in _family(
+            [found[problem.name, region.name][name] for region in regions]
+        )
+    ]
+    if options.motion_control:
+        motion, notes = _decode_motion(task, problems, len(names), options)
+        outcomes, warnings = [*outcomes, *motion], [*warnings, *notes]
+    warnings.extend(_permutation_warnings(task, permuted, options))
+    return TaskDecoding(
+        task,
+        tuple(str(name) for name in names),
+        {problem.name: problem for problem in problems},
+        outcomes,
+        permuted,
+        warnings,
+    )
+
+
+def _problems(
+    task: str,
+    kinds: Sequence[Samples],
+    events: pd.DataFrame,
+    labellings: Codes,
+    names: NDArray[np.str_],
+    options: DecodingOptions,
+) -> tuple[list[Problem], list[str]]:
+    """Split every kind of samples; kinds that cannot be split or trained are told of."""
+    problems, warnings = [], []
+    positions = pd.Series(events.index, index=events["event"])
+    for samples in kinds:
+        codes = labellings[:, positions[samples.table["event"]].to_numpy()]
+        every = SPLITTERS[options.cross_validation](samples.table, options.n_splits)
+        folds = trainable(every, codes[0])
+        where = f"task {task}, samples {samples.name}"
+        if len(every) < 2 or not folds:
+            wanted = "sessions" if options.cross_validation == "leave-one-session-out" else "runs"
+            found = ", ".join(fold.name for fold in every) or "none"
+            warnings.append(
+                f"{where}: {options.cross_validation} needs two {wanted} at least with two "
+                f"classes to train on, found {found}; not decoded"
+            )
+            continue
+        warnings.extend(_class_warnings(where, every, folds, codes[0], names))
+        chance = METRICS[options.metric].chance(codes[0], len(np.unique(codes[0])))
+        problems.append(Problem(samples, codes, folds, chance))
+    return problems, warnings
+
+
+def _class_warnings(
+    where: str,
+    every: Sequence[Fold],
+    folds: Sequence[Fold],
+    codes: Codes,
+    names: NDArray[np.str_],
+) -> list[str]:
+    """Tell of folds that had to be left out and of classes that are missing from others."""
+    kept = {fold.name for fold in folds}
+    notes = [
+        f"{where}: fold {fold.name} has one class only to train on and was left out"
+        for fold in every
+        if fold.name not in kept
+    ]
+    for fold in folds:
+        for part, members in (("training", fold.train), ("test", fold.test)):
+            missing = np.setdiff1d(np.unique(codes), codes[members])
+            if len(missing):
+                notes.append(
+                    f"{where}: the {part} part of fold {fold.name} has no "
+                    f"{', '.join(names[missing])}; its score is over the classes that it has"
+                )
+    return notes
+
+
+def _permutation_warnings(
+    task: str, permuted: Relabellings, options: DecodingOptions
+) -> list[str]:
+    if not options.permutations or not permuted.exhaustive:
+        return []
+    return [
+        f"task {task}: events can be relabelled within runs in {len(permuted.codes) + 1} ways "
+        f"only, which were all used; the smallest p that can be reached is "
+        f"{permuted.smallest_p:.3g}"
+    ]
+
+
+def _decode_region(
+    problem: Problem,
+    region: Region,
+    estimators: Mapping[str, Any],
+    n_classes: int,
+    options: DecodingOptions,
+) -> dict[str, Outcome]:
+    """Return the outcome of every classifier in a region."""
+    predictions = predict(
+        problem.samples.X, region.columns, problem.folds, problem.codes, n_classes, estimators
+    )
+    metric = METRICS[options.metric]
+    return {
+        name: Outcome(
+            problem.name,
+            name,
+            region.name,
+            problem.chance,
+            score(problem.folds, problem.codes, predicted, n_classes, metric),
+        )
+        for name, predicted in predictions.items()
+    }
+
+
+def _family(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Add p-values to the outcomes of one classifier, corrected over its regions."""
+    null = np.stack([outcome.scores.null for outcome in outcomes], axis=1)
+    if not len(null):
+        return list(outcomes)
+    observed = [outcome.scores.mean for outcome in outcomes]
+    p = permutation_p(observed, null)
+    corrected = zip(outcomes, p, fdr(p), max_statistic_p(observed, null), strict=True)
+    return [
+        replace(outcome, p=float(p), p_fdr=float(p_fdr), p_fwe=float(p_fwe))
+        for outcome, p, p_fdr, p_fwe in corrected
+    ]
+
+
+def _decode_motion(
+    task: str, problems: Sequence[Problem], n_classes: int, options: DecodingOptions
+) -> tuple[list[Outcome], list[str]]:
+    """Decode from the motion parameters alone, with the same folds and permutations."""
+    outcomes, notes = [], []
+    for problem in problems:
+        motion = problem.samples.motion
+        if not motion.shape[1]:
+            notes.append(
+                f"task {task}, samples {problem.name}: no head-motion parameters, so that the "
+                "accuracy from motion alone is unknown"
+            )
+            continue
+        columns = np.arange(motion.shape[1])
+        moved = replace(problem, samples=replace(problem.samples, X=motion))
+        region = Region(MOTION, columns, "head-motion parameters")
+        outcome = _decode_region(moved, region, {"ridge": Ridge()}, n_classes, options)["ridge"]
+        outcomes.extend(replace(tested, p_fdr=np.nan, p_fwe=np.nan) for tested in _family([outcome]))
+    return outcomes, notes
+
+
+def task_samples(participant: Participant, task: str, options: DecodingOptions) -> list[Samples]:
+    """Return the kinds of samples to decode, in the recipe's order."""
+    names = options.samples or tuple(participant.sample_names)
+    return [participant.samples(name, task) for name in names]

@@ -1,0 +1,123 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bidsface.__main__ import main
+from bidsface.arguments import build_parser, hyphenated
+from bidsface.cli import read_settings
+from bidsface.errors import UsageError
+
+HEAVY = ("numpy", "pandas", "bids", "nilearn", "nibabel", "matplotlib", "sklearn", "torch", "scipy")
+
+
+def settings(*argv):
+    return read_settings(build_parser(), hyphenated(["in", "out", "participant", *argv]))
+
+
+def test_help_and_version_import_nothing_heavy():
+    code = (
+        "import sys; from bidsface.__main__ import main; main(['--version']); main(['--help']);"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("flag", "values", "field", "wanted"),
+    [
+        ("--participant-label", ["sub-01", "02"], "participant_label", ("01", "02")),
+        ("--participant_label", ["01"], "participant_label", ("01",)),
+        ("--session-label", ["ses-a", "b"], "session_label", ("a", "b")),
+        ("-t", ["task-display"], "task_id", ("display",)),
+        ("--task_id", ["display"], "task_id", ("display",)),
+        ("--run", ["run-1", "2"], "run", ("1", "2")),
+        ("--space", ["space-T1w"], "space", ("T1w",)),
+        ("--n-cpus", ["3"], "nprocs", 3),
+        ("--nthreads", ["3"], "nprocs", 3),
+        ("--omp_nthreads", ["2"], "omp_nthreads", 2),
+        ("--mem", ["16g"], "memory_mb", 16384),
+        ("--mem", ["16GB"], "memory_mb", 16384),
+        ("--mem-mb", ["16000"], "memory_mb", 16000),
+        ("--mem-gb", ["2"], "memory_mb", 2048),
+        ("--set", ["a.b=1", "c=2"], "overrides", ("a.b=1", "c=2")),
+    ],
+)
+def test_flags_read_as_users_of_fmriprep_expect(flag, values, field, wanted):
+    assert getattr(settings(flag, *values), field) == wanted
+
+
+def test_several_set_flags_add_up():
+    assert settings("--set", "a=1", "--set", "b=2").overrides == ("a=1", "b=2")
+
+
+def test_derivatives_have_names(tmp_path):
+    first, second = tmp_path / "one", tmp_path / "two"
+    first.mkdir()
+    second.mkdir()
+    found = settings("--derivatives", str(first), f"second={second}").derivatives
+    assert found == {"fmriprep": first, "second": second}
+    assert settings("--datasets", f"fmriprep={first}").derivatives == {"fmriprep": first}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--derivatives", "fmriprep=/no/such/folder"], "no folder /no/such/folder"),
+        (["--config-file", "/no/such/file"], "cannot be read"),
+        (["--bids-filter-file", "/no/such/file"], "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_named(argv, message):
+    with pytest.raises(UsageError, match=message):
+        settings(*argv)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["in", "out"], ["in", "out", "subject"], ["in", "out", "participant", "--mem", "much"]],
+)
+def test_usage_errors_exit_with_2(argv, capsys):
+    assert main(argv) == 2
+    assert "usage: bidsface" in capsys.readouterr().err
+
+
+def test_a_missing_data_set_is_one_line_and_exit_2(tmp_path, capsys):
+    assert main([str(tmp_path / "nothing"), str(tmp_path / "out"), "participant"]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "nothing" in message
+
+
+def test_a_configuration_is_replayed_and_flags_win(tmp_path):
+    path = tmp_path / "config.json"
+    stored = {"participant_label": ["01"], "random_seed": 7, "overrides": ["a.b=1"]}
+    path.write_text(json.dumps({"arguments": stored, "bids_filters": {"bold": {"run": 1}}}))
+    replayed = settings("--config-file", str(path), "--random-seed", "8")
+    assert replayed.participant_label == ("01",)
+    assert replayed.random_seed == 8
+    assert replayed.overrides == ("a.b=1",)
+    assert replayed.bids_filters == {"bold": {"run": 1}}
+
+
+@pytest.mark.parametrize(
+    ("flag", "wanted"),
+    [
+        ("--list-recipes", "decode-tasks"),
+        ("--list-plugins", "analysis decoding"),
+        ("--recipe-schema", '"analyses"'),
+    ],
+)
+def test_listings_need_no_data(flag, wanted, capsys):
+    assert main([flag]) == 0
+    assert wanted in capsys.readouterr().out
+
+
+def test_every_flag_stands_in_the_documentation():
+    text = (Path(__file__).parents[1] / "docs" / "usage.md").read_text()
+    for action in build_parser()._actions:
+        for flag in action.option_strings:
+            assert f"`{flag}" in text, flag
