@@ -28,7 +28,7 @@ LARGE = Tree(
     runs=("1", "2", "3"),
     spaces=(MNI, "T1w"),
     surfaces=True,
-    figures=27,
+    figures=11,
     html=True,
 )
 SMALL = Tree(tasks=("display",), runs=("1", "2", "3", "4"), figures=2)
@@ -55,7 +55,9 @@ seconds = time.perf_counter() - begun
 runs = sum(len(found.runs) for found in files.values())
 usage = resource.getrusage(resource.RUSAGE_SELF)
 processor = usage.ru_utime + usage.ru_stime
-print(json.dumps({"seconds": seconds, "processor": processor, "mebibytes": usage.ru_maxrss / 1024, "runs": runs}))
+memory = usage.ru_maxrss / 1024
+result = {"seconds": seconds, "processor": processor, "mebibytes": memory, "runs": runs}
+print(json.dumps(result))
 """
 
 
@@ -69,7 +71,7 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         large = write_tree(folder / f"large{arguments.participants}", LARGE, arguments.participants)
         small = write_tree(folder / "small", SMALL, 8)
-        database = str(folder / "database")
+        database = str(Path(temporary) / "database")
         one = ["0500" if arguments.participants >= 500 else "0001"]
         report("1 participant", large, "", one, arguments.repeats)
         report("20 participants", large, "", labels(20), arguments.repeats)
@@ -85,9 +87,9 @@ def write_tree(folder: Path, tree: Tree, participants: int) -> Path:
     if not kept.exists():
         tree.__class__(**{**vars(tree), "participants": labels(participants)}).write(folder)
         kept.touch()
-    per_participant = len(
-        [path for path in (folder / "bids/derivatives/fmriprep").glob("sub-0001*/**/*.*")]
-    ) + int(tree.html)
+    fmriprep = folder / "bids/derivatives/fmriprep"
+    files = [path for path in fmriprep.glob("sub-0001*/**/*") if path.is_file()]
+    per_participant = len(files) + int(tree.html)
     seconds = time.perf_counter() - begun
     print(
         f"{participants} participants with {per_participant} fMRIPrep files each "
@@ -113,8 +115,8 @@ def report(name: str, folder: Path, database: str, wanted: list[str], repeats: i
     processor = statistics.median(result["processor"] for result in measured)
     memory = max(result["mebibytes"] for result in measured)
     print(
-        f"{name:34s} {seconds:7.2f} s (processor {processor:.2f} s)   peak memory {memory:6.0f} MiB   "
-        f"{measured[0]['runs']} runs found",
+        f"{name:32s} {seconds:7.2f} s (processor {processor:.2f} s)   "
+        f"peak memory {memory:4.0f} MiB   {measured[0]['runs']} runs found",
         flush=True,
     )
 

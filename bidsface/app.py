@@ -79,6 +79,9 @@ def run(settings: Settings, console: Console) -> Outcome:
         recipe_name=loaded.recipe.name,
         recipe_text=loaded.text,
         random_seed=settings.random_seed,
+        recipe_description=loaded.recipe.description,
+        analyses=tuple(loaded.options),
+        group_report="group" in settings.levels,
     )
     work = Work(settings, plugins, loaded, output, context, console)
     if settings.reports_only or settings.boilerplate_only:

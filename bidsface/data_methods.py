@@ -21,26 +21,32 @@ CITATIONS: Mapping[str, str] = {
   doi = {10.5281/zenodo.8397156}, url = {https://github.com/nilearn/nilearn}
 }""",
     "friston1996": """@article{friston1996,
-  author = {Friston, Karl J. and Williams, Steven and Howard, Robert and Frackowiak, Richard S. J. and Turner, Robert},
+  author = {Friston, Karl J. and Williams, Steven and Howard, Robert and Frackowiak, Richard S. J.
+            and Turner, Robert},
   title = {Movement-related effects in {fMRI} time-series},
   journal = {Magnetic Resonance in Medicine}, volume = {35}, number = {3}, pages = {346--355},
   year = {1996}, doi = {10.1002/mrm.1910350312}
 }""",
     "power2012": """@article{power2012,
-  author = {Power, Jonathan D. and Barnes, Kelly A. and Snyder, Abraham Z. and Schlaggar, Bradley L. and Petersen, Steven E.},
-  title = {Spurious but systematic correlations in functional connectivity {MRI} networks arise from subject motion},
+  author = {Power, Jonathan D. and Barnes, Kelly A. and Snyder, Abraham Z. and
+            Schlaggar, Bradley L. and Petersen, Steven E.},
+  title = {Spurious but systematic correlations in functional connectivity {MRI} networks arise
+           from subject motion},
   journal = {NeuroImage}, volume = {59}, number = {3}, pages = {2142--2154}, year = {2012},
   doi = {10.1016/j.neuroimage.2011.10.018}
 }""",
     "wang2024": """@article{wang2024,
   author = {Wang, Hao-Ting and Meisler, Steven L. and Sharmarke, Hanad and others},
-  title = {Continuous evaluation of denoising strategies in resting-state {fMRI} connectivity using {fMRIPrep} and {Nilearn}},
+  title = {Continuous evaluation of denoising strategies in resting-state {fMRI} connectivity
+           using {fMRIPrep} and {Nilearn}},
   journal = {PLOS Computational Biology}, volume = {20}, number = {3}, pages = {e1011942},
   year = {2024}, doi = {10.1371/journal.pcbi.1011942}
 }""",
     "mumford2012": """@article{mumford2012,
-  author = {Mumford, Jeanette A. and Turner, Benjamin O. and Ashby, F. Gregory and Poldrack, Russell A.},
-  title = {Deconvolving {BOLD} activation in event-related designs for multivoxel pattern classification analyses},
+  author = {Mumford, Jeanette A. and Turner, Benjamin O. and Ashby, F. Gregory and
+            Poldrack, Russell A.},
+  title = {Deconvolving {BOLD} activation in event-related designs for multivoxel pattern
+           classification analyses},
   journal = {NeuroImage}, volume = {59}, number = {3}, pages = {2636--2643}, year = {2012},
   doi = {10.1016/j.neuroimage.2011.08.076}
 }""",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ from bidsface.annex import file_state, require_content
 from bidsface.entities import listing, strip_prefix
 from bidsface.errors import InputError, UsageError
 from bidsface.files import ParticipantFiles
-from bidsface.filters import apply, check_known
-from bidsface.indexing import DATABASE_FILE, IndexedFile, database_folder, index_files, survey
+from bidsface.filters import allowed, apply, check_known
+from bidsface.indexing import DATABASE_FILE, database_folder, index_files, survey
 from bidsface.matching import ParticipantIndex, participant_files
 from bidsface.recipe import Inputs
 from bidsface.roots import absolute, find_roots, is_within, participant_labels, subfolders
@@ -75,23 +75,15 @@ class Dataset:
             if the choice of a space or resolution is open.
         """
         labels = [strip_prefix("sub", label) for label in labels]
-        indices = self._index(labels)
-        everything = [file for index in indices.values() for file in index.preprocessed]
-        asked = (*self.selection.constraints, *self.selection.space.constraints)
-        check_known(asked, everything, partial(self._survey, set(labels)))
-        outcomes: dict[str, ParticipantFiles | InputError] = {}
-        chosen: dict[str, list[IndexedFile]] = {}
-        for label, index in indices.items():
-            try:
-                chosen[label] = apply(self.selection.constraints, index.require_preprocessed())
-            except InputError as error:
-                outcomes[label] = error
-        union = [file for files in chosen.values() for file in files]
-        space = choose_space(self.selection.space, union) if union else {}
+        space = self._space
         sidecars = Sidecars()
-        for label, files in chosen.items():
-            outcomes[label] = _collect(indices[label], files, space, sidecars)
-        return {label: outcomes[label] for label in labels}
+        outcomes: dict[str, ParticipantFiles | InputError] = {}
+        for label, index in self._index(labels).items():
+            try:
+                outcomes[label] = self._collect(index, space, sidecars)
+            except InputError as error:
+                outcomes[label] = self._explained(error, label)
+        return outcomes
 
     def uri(self, path: Path) -> str:
         """Return the BIDS URI of an input file, or its ``file:`` URI outside the data sets."""
@@ -118,6 +110,30 @@ class Dataset:
                 return _read_participants(path)
         return pd.DataFrame({"participant_id": pd.Series(dtype=str)})
 
+    @cached_property
+    def _space(self) -> Mapping[str, str | None]:
+        """The space of all participants, whatever the batch; checks what was asked for."""
+        root = self.roots["fmriprep"]
+        files = survey(root, self.participants)
+        asked = (*self.selection.constraints, *self.selection.space.constraints)
+        check_known(asked, files, lambda: survey(root, self._others()))
+        usable = allowed(self.selection.constraints, files)
+        return choose_space(self.selection.space, usable) if usable else {}
+
+    def _others(self) -> list[str]:
+        selected = set(self.participants)
+        everybody = participant_labels(self.roots["fmriprep"])
+        return [label for label in everybody if label not in selected]
+
+    def _collect(
+        self, index: ParticipantIndex, space: Mapping[str, str | None], sidecars: Sidecars
+    ) -> ParticipantFiles:
+        """Return one participant's files; raises InputError if it has none or they are not here."""
+        runs = apply(self.selection.constraints, index.require_preprocessed())
+        found = participant_files(index, in_space(space, runs), sidecars)
+        require_content(found.inputs)
+        return found
+
     def _index(self, labels: Sequence[str]) -> dict[str, ParticipantIndex]:
         found = {
             name: index_files(self.roots[name], labels, self._database(name))
@@ -136,12 +152,18 @@ class Dataset:
             for label in labels
         }
 
+    def _explained(self, error: InputError, label: str) -> InputError:
+        """Name the participant, and the database that may be out of date."""
+        text = str(error) if str(error).startswith(f"sub-{label}") else f"sub-{label}: {error}"
+        if self.database_dir is not None:
+            text += (
+                f" (files are looked up in the database {self.database_dir}; if they changed "
+                "since it was built, --bids-database-wipe rebuilds it)"
+            )
+        return InputError(text)
+
     def _database(self, name: str) -> Path | None:
         return database_folder(self.database_dir, self.roots[name]) if self.database_dir else None
-
-    def _survey(self, known: set[str]) -> Iterator[dict[str, str]]:
-        root = self.roots["fmriprep"]
-        yield from survey(root, (label for label in participant_labels(root) if label not in known))
 
 
 def open_dataset(settings: Settings, inputs: Inputs) -> Dataset:
@@ -173,22 +195,6 @@ def open_dataset(settings: Settings, inputs: Inputs) -> Dataset:
         for root in (roots[name] for name in ("raw", "fmriprep") if name in roots):
             (database_folder(dataset.database_dir, root) / DATABASE_FILE).unlink(missing_ok=True)
     return dataset
-
-
-def _collect(
-    index: ParticipantIndex,
-    files: Sequence[IndexedFile],
-    space: Mapping[str, str | None],
-    sidecars: Sidecars,
-) -> ParticipantFiles | InputError:
-    """Return one participant's files, or why there are none."""
-    try:
-        found = participant_files(index, in_space(space, files), sidecars)
-        require_content(found.inputs)
-    except InputError as error:
-        named = str(error).startswith(f"sub-{index.label}")
-        return error if named else InputError(f"sub-{index.label}: {error}")
-    return found
 
 
 def _select_participants(

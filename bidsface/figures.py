@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bidsface.analysis import Voxels
+from bidsface.carpets import carpet_picture, volume_slots
 from bidsface.scene import (
     AXIAL,
     CORONAL,
@@ -47,6 +48,7 @@ PALETTE = (
 INK = "#1f2328"
 FAINT = "#8c959f"
 WIDTH = 7.5  # inches, of a figure that fills the report's text column
+CHARACTER = 0.095  # inches, of a title's average letter
 
 RC = {
     "axes.edgecolor": FAINT,
@@ -77,8 +79,8 @@ RC = {
     "ytick.labelsize": 8,
 }
 
-CARPET_PIXELS = 40_000
 MAX_SLICES = 7
+Z_LIMIT = 2.0
 NAMES = {AXIAL: "z", CORONAL: "y", SAGITTAL: "x"}
 SIDES = {AXIAL: ("L", "R"), CORONAL: ("L", "R"), SAGITTAL: ("P", "A")}
 
@@ -103,7 +105,7 @@ def render_svg(figure: Figure) -> bytes:
 
 def wrapped(title: str) -> str:
     """Break a title into lines that fit the width of a figure."""
-    return "\n".join(textwrap.wrap(title, 85)) or " "
+    return "\n".join(textwrap.wrap(title, 75)) or " "
 
 
 def carpet(
@@ -123,7 +125,7 @@ def carpet(
     framewise_displacement : ndarray of shape (n_volumes,)
         mm; nan where unknown.
     times : ndarray of shape (n_volumes,)
-        s, ascending.
+        s, ascending; where volumes are missing, a gap is drawn.
     title : str
     fd_threshold : float, optional
         Censoring threshold (mm), drawn as a line.
@@ -132,23 +134,24 @@ def carpet(
     -------
     Figure
     """
+    step, slots = volume_slots(np.asarray(times, dtype=np.float64))
+    picture = carpet_picture(np.asarray(values, dtype=np.float64), slots, Z_LIMIT)
+    displacement = np.full(slots[-1] + 1, np.nan)
+    displacement[slots] = framewise_displacement
+    start = float(times[0])
     with style():
         figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         top, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2.6))
         top.set_title(wrapped(title))
-        _draw_displacement(top, framewise_displacement, times, fd_threshold)
-        scores = _standardized(_spaced_columns(np.asarray(values)))
-        edges = _time_edges(np.asarray(times, dtype=float))
-        below.imshow(
-            _rgb(scores.T, "gray", -2.0, 2.0),
-            aspect="auto",
-            interpolation="none",
-            extent=(edges[0], edges[1], scores.shape[1], 0),
-        )
-        below.set(xlabel="time (s)", ylabel="voxels", yticks=[])
-        _colour_strip(
-            below.inset_axes((1.015, 0, 0.014, 1)), "gray", (-2.0, 2.0), "z", clipped=True
-        )
+        moments = start + step * np.arange(len(displacement))
+        _draw_displacement(top, displacement, moments, fd_threshold)
+        extent = (start - step / 2, moments[-1] + step / 2, len(picture), 0)
+        below.imshow(picture, aspect="auto", interpolation="none", extent=extent)
+        gaps = len(slots) <= slots[-1]
+        below.set(ylabel="voxels", yticks=[])
+        below.set_xlabel("time (s); volumes left out are orange" if gaps else "time (s)")
+        bar = below.inset_axes((1.015, 0, 0.014, 1))
+        _colour_strip(bar, "gray", (-Z_LIMIT, Z_LIMIT), "z", clipped=True)
     return figure
 
 
@@ -168,30 +171,6 @@ def _draw_displacement(
     axes.set_ylim(0, 1.1 * max(float(largest), threshold or 0.0, 0.2))
     axes.set_ylabel("FD (mm)")
     axes.tick_params(labelbottom=False)
-
-
-def _spaced_columns(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    n_volumes, n_voxels = values.shape
-    n_drawn = min(n_voxels, int(np.clip(CARPET_PIXELS // max(n_volumes, 1), 60, 300)))
-    return values[:, np.linspace(0, n_voxels - 1, n_drawn).round().astype(int)]
-
-
-def _standardized(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    spread = values.std(axis=0)
-    return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
-
-
-def _time_edges(times: NDArray[np.floating]) -> tuple[float, float]:
-    step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-    return float(times[0]) - step / 2, float(times[-1]) + step / 2
-
-
-def _rgb(
-    values: NDArray[np.floating], cmap: str, low: float, high: float, n_levels: int = 32
-) -> NDArray[np.uint8]:
-    """Colour values in few levels: noise at full depth would make the file ten times larger."""
-    levels = np.round((np.clip(values, low, high) - low) / (high - low) * (n_levels - 1))
-    return np.asarray(mpl.colormaps[cmap](levels / (n_levels - 1), bytes=True)[..., :3])
 
 
 def slices(
@@ -234,17 +213,19 @@ def slices(
 
 def _draw_rows(scene: Scene, scale: Scale, title: str, label: str) -> Figure:
     rows = rows_of_panels(scene, MAX_SLICES)
-    layout = layout_of(rows, WIDTH, 0.28 + 0.16 * (title.count("\n") + 1))
+    lines = title.split("\n")
+    layout = layout_of(rows, WIDTH, 0.28 + 0.16 * len(lines))
     heights = [layout.height(row) for row in rows]
     spaces = len(rows) * layout.foot + (len(rows) - 1) * layout.sides
     total = layout.head + max(sum(heights) + spaces, 1.1)
-    figure = Figure(figsize=(WIDTH, total))
-    figure.text(layout.left / WIDTH, 1 - 0.1 / total, title, va="top", weight="bold", size=10)
+    right = layout.left + max(sum(map(layout.pitch, row)) for row in rows)
+    longest = 0.2 + CHARACTER * max(map(len, lines))
+    figure = Figure(figsize=(min(WIDTH, max(right + 0.95, longest)), total))
+    figure.text(*_point(figure, layout.left, total - 0.1), title, va="top", weight="bold", size=10)
     top = total - layout.head
     for row, height in zip(rows, heights, strict=True):
         _draw_row(figure, scene, scale, layout, row, top - height)
         top -= height + layout.foot + layout.sides
-    right = layout.left + max(sum(map(layout.pitch, row)) for row in rows)
     tall = max(heights[0], 0.9)
     bar = figure.add_axes(_box(figure, right + 0.1, total - layout.head - tall, 0.11, tall))
     _colour_strip(bar, scale.cmap, (scale.low, scale.high), label, scale.clipped, scale)
@@ -266,6 +247,11 @@ def _draw_row(
         axes = figure.add_axes(_box(figure, left + indent, bottom, width, height))
         _draw_panel(axes, scene, scale, panel)
         left += layout.pitch(panel)
+
+
+def _point(figure: Figure, left: float, bottom: float) -> tuple[float, float]:
+    """Turn inches into fractions of the figure."""
+    return _box(figure, left, bottom, 0, 0)[:2]
 
 
 def _box(

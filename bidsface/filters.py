@@ -21,7 +21,7 @@ FMRIPREP_FILTERS = frozenset(
 ANY = "*"
 ALLOWED = (str, int, type(None))
 
-Survey = Callable[[], Iterable[Mapping[str, str]]]
+Survey = Callable[[], Sequence[IndexedFile]]
 
 
 @dataclass(frozen=True)
@@ -78,22 +78,26 @@ def check_known(
     ----------
     constraints : iterable of Constraint
     files : sequence of IndexedFile
-        Preprocessed runs of the participants at hand.
+        Preprocessed runs of the selected participants.
     elsewhere : callable
-        Entities of the other participants' runs; called only if the files lack a label.
+        Returns those of the other participants; called only if the files lack a label.
     """
-    others: list[Mapping[str, str]] | None = None
+    others: Sequence[IndexedFile] | None = None
     for constraint in constraints:
         existing = {tag(file, constraint.key) for file in files}
         if not constraint.unknown(existing):
             continue
-        if others is None:
-            others = list(elsewhere())
-        if constraint.key not in FILE_PARTS:
-            existing |= {entities.get(constraint.key) for entities in others}
+        others = elsewhere() if others is None else others
+        existing |= {tag(file, constraint.key) for file in others}
         unknown = constraint.unknown(existing)
         if unknown and existing:
             raise UsageError(constraint.message(unknown, existing))
+
+
+def allowed(constraints: Iterable[Constraint], files: Iterable[IndexedFile]) -> list[IndexedFile]:
+    """Return the files that every constraint allows."""
+    asked = list(constraints)
+    return [file for file in files if all(c.allows(tag(file, c.key)) for c in asked)]
 
 
 def apply(constraints: Iterable[Constraint], files: Sequence[IndexedFile]) -> list[IndexedFile]:
@@ -101,7 +105,7 @@ def apply(constraints: Iterable[Constraint], files: Sequence[IndexedFile]) -> li
     left = list(files)
     for constraint in constraints:
         existing = {tag(file, constraint.key) for file in left}
-        left = [file for file in left if constraint.allows(tag(file, constraint.key))]
+        left = allowed([constraint], left)
         if not left:
             raise InputError(constraint.message(constraint.labels, existing))
     return left

@@ -58,6 +58,11 @@ class IndexedFile:
         """Whether the file is a volume image."""
         return self.extension in {".nii", ".nii.gz"}
 
+    @property
+    def is_preprocessed(self) -> bool:
+        """Whether the file is a preprocessed BOLD image, of any space."""
+        return self.suffix == "bold" and self.is_image and self.entities.get("desc") == "preproc"
+
 
 def index_files(
     root: Path, labels: Sequence[str], database: Path | None = None
@@ -95,15 +100,15 @@ def database_folder(database_dir: Path, root: Path) -> Path:
     return database_dir / f"{root.name or 'root'}-{digest}"
 
 
-def survey(root: Path, labels: Iterable[str]) -> list[dict[str, str]]:
-    """Return the entities of all preprocessed volumes of participants, from file names alone."""
-    names = (
-        path.name
+def survey(root: Path, labels: Iterable[str]) -> list[IndexedFile]:
+    """Return all preprocessed volumes of participants, by listing their folders, unindexed."""
+    files = (
+        IndexedFile.named(path)
         for label in labels
-        for folder in ("func", "ses-*/func")
-        for path in root.glob(f"sub-{label}/{folder}/*_desc-preproc_bold.nii*")
+        for func in ("func", "ses-*/func")
+        for path in sorted(root.glob(f"sub-{label}/{func}/*_desc-preproc_bold.nii*"))
     )
-    return [from_name(name) for name in names]
+    return [file for file in files if file.is_preprocessed]
 
 
 def _config() -> dict[str, Any]:

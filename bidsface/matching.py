@@ -46,11 +46,7 @@ class ParticipantIndex:
     @property
     def preprocessed(self) -> list[IndexedFile]:
         """Preprocessed volumes in every space."""
-        return [
-            file
-            for file in self.fmriprep
-            if file.suffix == "bold" and file.is_image and file.entities.get("desc") == "preproc"
-        ]
+        return [file for file in self.fmriprep if file.is_preprocessed]
 
     def require_preprocessed(self) -> list[IndexedFile]:
         """Return the preprocessed volumes; raises InputError saying what is there instead."""

@@ -55,12 +55,12 @@ def _runs(participant: LoadedParticipant) -> Summary:
         for run in participant.runs.excluded
     ]
     order = {run.block: position for position, run in enumerate(participant.files.runs)}
-    frame = pd.DataFrame(rows).sort_values("run", key=lambda names: names.map(order))
+    frame = pd.DataFrame(rows, dtype=object).sort_values("run", key=lambda names: names.map(order))
     return Summary(
         "Runs",
-        frame.astype(object).where(frame.notna(), MISSING).reset_index(drop=True),
+        frame.where(frame.notna(), MISSING).reset_index(drop=True),
         "Dropped volumes came before the steady state; censored ones had too much head motion. "
-        "Lost trials have no volume, or too little of their response, left in some kind of samples.",
+        "Lost trials have no volume, or too little of their response, left in a kind of samples.",
     )
 
 

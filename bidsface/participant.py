@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from bidsface.analysis import Region, Results, Samples, Voxels
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import ParticipantFiles
-from bidsface.volumes import common_grid, read_series
+from bidsface.masking import FoundRegions, find_regions
 from bidsface.preparation import PreparedRun, PreparedRuns, prepare_runs
 from bidsface.recipe import Recipe
-from bidsface.regions import FoundRegions, RegionSource, find_regions
+from bidsface.regions import RegionSource
 from bidsface.samples import empty_samples
+from bidsface.volumes import common_grid, read_series
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")

@@ -25,7 +25,9 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "nilearn", "nibabel", "pandas", "
 def software_versions(plugins: Plugins) -> dict[str, str]:
     """Return versions of bidsface, its plugins and the libraries that do the arithmetic."""
     versions = {"bidsface": __version__}
-    versions |= {f"plugin {name}": found for name, found in plugins.versions.items()}
+    versions |= {
+        f"plugin {name}": found for name, found in plugins.versions.items() if name != "bidsface"
+    }
     for library in LIBRARIES:
         try:
             versions[library] = version(library)

@@ -13,9 +13,9 @@ from bidsface.confounds import Confounds, read_confounds
 from bidsface.errors import InputError
 from bidsface.events import Events, read_events
 from bidsface.files import ParticipantFiles, Run
-from bidsface.volumes import count_volumes
 from bidsface.recipe import Cleaning, Recipe
 from bidsface.samples import Selection, select
+from bidsface.volumes import count_volumes
 
 
 @dataclass(frozen=True, eq=False)

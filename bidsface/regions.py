@@ -1,10 +1,9 @@
-"""Regions: sources that turn files and options into masks, and the participant's regions."""
+"""Region sources: how files and options become the mask of a region."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,12 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from bidsface.analysis import AnalysisOptions, Grid, Region, Voxels
-from bidsface.errors import InputError, RecipeError
+from bidsface.analysis import AnalysisOptions, Grid
+from bidsface.errors import InputError
 from bidsface.files import ParticipantFiles
 from bidsface.freesurfer import label_indices
-from bidsface.volumes import read_volume, same_grid, to_grid
-from bidsface.recipe import Recipe, RegionSpec
+from bidsface.volumes import common_brain, read_volume, same_grid, to_grid
 
 Mask = NDArray[np.bool_]
 Millimetres = tuple[float, float, float]
@@ -74,7 +72,7 @@ class BrainMask(RegionSource):
 
     def masks(self, files: ParticipantFiles, grid: Grid, options: Options) -> Mask:
         """Return the intersection of the runs' brain masks."""
-        mask = common_brain(files, grid)
+        mask = common_brain(files.runs, grid)
         if mask is None:
             raise InputError(f"sub-{files.label}: no run has a brain mask (desc-brain_mask)")
         return mask
@@ -307,94 +305,3 @@ def _lookup(image: Path, given: str | None) -> dict[str, int]:
             f"{path}: cannot be read as a lookup table with columns index and name, which the "
             f"labels of {image} need"
         ) from error
-
-
-@dataclass(frozen=True, eq=False)
-class FoundRegions:
-    """The regions of one participant.
-
-    Attributes
-    ----------
-    voxels : Voxels
-        Union of the regions.
-    regions : mapping of str to Region
-        In recipe order.
-    notes : tuple of str
-        Which optional regions are left out, and why.
-    """
-
-    voxels: Voxels
-    regions: Mapping[str, Region]
-    notes: tuple[str, ...]
-
-
-def common_brain(files: ParticipantFiles, grid: Grid) -> Mask | None:
-    """Return the intersection of the brain masks of the runs that have one."""
-    brain: Mask | None = None
-    for run in files.runs:
-        if run.mask is None:
-            continue
-        values, affine = read_volume(run.mask)
-        if not same_grid(values.shape, affine, grid):
-            raise InputError(f"{run.mask}: its grid is not that of {run.bold}")
-        brain = values > 0 if brain is None else brain & (values > 0)
-    return brain
-
-
-def find_regions(
-    files: ParticipantFiles, grid: Grid, recipe: Recipe, sources: Mapping[str, RegionSource]
-) -> FoundRegions:
-    """Find a recipe's regions within the brain.
-
-    Raises
-    ------
-    InputError
-        If a region that is not optional lacks its files or has no voxel in the brain, or if no
-        region is left.
-    """
-    brain = common_brain(files, grid)
-    masks: dict[str, Mask] = {}
-    notes = []
-    for name, spec in recipe.regions.items():
-        try:
-            masks[name] = _find(name, spec, files, grid, sources, brain)
-        except InputError as error:
-            if not spec.optional:
-                raise InputError(f"region {name}: {error}") from error
-            notes.append(f"region {name} is left out: {error}")
-    if not masks:
-        raise InputError(f"sub-{files.label}: no region is left ({'; '.join(notes)})")
-    union = np.flatnonzero(np.logical_or.reduce(list(masks.values())))
-    regions = {
-        name: Region(
-            name=name,
-            columns=np.searchsorted(union, np.flatnonzero(mask)),
-            description=_describe(recipe.regions[name], sources),
-        )
-        for name, mask in masks.items()
-    }
-    return FoundRegions(Voxels(grid, union), regions, tuple(notes))
-
-
-def _find(
-    name: str,
-    spec: RegionSpec,
-    files: ParticipantFiles,
-    grid: Grid,
-    sources: Mapping[str, RegionSource],
-    brain: Mask | None,
-) -> Mask:
-    if spec.source not in sources:
-        raise RecipeError(f"region {name}: no source {spec.source}; there are {', '.join(sources)}")
-    source = sources[spec.source]
-    mask = source.masks(files, grid, source.Options.model_validate(spec.options))
-    if brain is not None:
-        mask = mask & brain
-    if not mask.any():
-        raise InputError(f"sub-{files.label}: {_describe(spec, sources)} has no voxel in the brain")
-    return mask
-
-
-def _describe(spec: RegionSpec, sources: Mapping[str, RegionSource]) -> str:
-    source = sources[spec.source]
-    return source.describe(source.Options.model_validate(spec.options))

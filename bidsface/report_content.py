@@ -164,7 +164,7 @@ def _section(name: str, receipt: Receipt | None, root: Path) -> Section:
 
 def duration(seconds: float) -> str:
     """Return a duration as people read it."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

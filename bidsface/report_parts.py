@@ -48,18 +48,21 @@ def table_view(
 ) -> TableView:
     """Return a table with its numbers rounded for people, alike within a column."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
-    numeric = tuple(
-        any(map(_is_number, column))
-        and all(_is_number(cell) or _is_missing(cell) for cell in column)
-        for column in columns
-    )
+    numeric = tuple(map(_is_numeric, columns))
     texts = zip(*map(column_texts, columns), strict=True)
     return TableView(title, caption, tuple(map(str, header)), numeric, tuple(texts))
 
 
 def _is_numeric(column: Sequence[Any]) -> bool:
     present = [cell for cell in column if not _is_missing(cell)]
-    return bool(present) and all(map(_is_number, present))
+    return bool(present) and all(_is_number(cell) or _reads_as_number(cell) for cell in present)
+
+
+def _reads_as_number(cell: Any) -> bool:
+    try:
+        return isinstance(cell, str) and math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 def column_texts(column: Sequence[Any]) -> list[str]:
@@ -86,7 +89,7 @@ def _cell_text(cell: Any, decimals: int) -> str:
         return "n/a"
     if isinstance(cell, bool):
         return "yes" if cell else "no"
-    if not _is_number(cell):
+    if not isinstance(cell, float):
         return str(cell)
     text = f"{cell:.{decimals}f}"
     return text if float(text) or not cell else f"{cell:.2g}"  # a small p must not become 0

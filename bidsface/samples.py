@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,14 +134,7 @@ def _estimates(
         spec: SampleSpec, events: Events, filter_: RunFilter, interval: float
     ) -> Selection:
         n_trials = len(events.trials)
-        trials = np.column_stack([_response(row, spec, filter_) for row in _each(events.trials)])
-        others = [
-            _response(group, spec, filter_) for _, group in events.others.groupby("trial_type")
-        ]
-        design = np.column_stack([trials, *others])
-        energy = np.sum(trials[filter_.kept] ** 2, axis=0)
-        wanted = OBSERVED * _full_energy(events.trials["duration"], spec, interval)
-        estimable = np.flatnonzero(energy >= wanted)
+        design, estimable = _design(spec.hrf, events, filter_, interval)
 
         def weights(confounds: bool) -> NDArray[np.float32]:
             cleaned = filter_.clean(design, confounds=confounds)
@@ -153,30 +147,40 @@ def _estimates(
     return select_estimates
 
 
-def _each(frame: pd.DataFrame) -> Sequence[pd.DataFrame]:
-    return [frame.iloc[[row]] for row in range(len(frame))]
+@lru_cache(maxsize=1)  # several kinds of samples of a run share it
+def _design(
+    hrf: str, events: Events, filter_: RunFilter, interval: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return the design of a run's GLM, trials first, and which trials can be estimated.
 
-
-def _response(events: pd.DataFrame, spec: SampleSpec, filter_: RunFilter) -> NDArray[np.float64]:
-    """Return the expected response (n_volumes,) to all of some events."""
-    return _convolve(events["onset"], events["duration"], spec, filter_.times)
+    Trials that cannot, since most of their response fell on volumes that are missing, stay in the
+    design. Events of no class follow, one regressor for each of their values.
+    """
+    groups = [events.trials.iloc[[row]] for row in range(len(events.trials))]
+    groups += [group for _, group in events.others.groupby("trial_type")]
+    responses = [_convolve(g["onset"], g["duration"], hrf, filter_.times) for g in groups]
+    design = np.column_stack(responses)
+    energy = np.sum(design[filter_.kept, : len(events.trials)] ** 2, axis=0)
+    wanted = OBSERVED * _full_energy(events.trials["duration"], hrf, interval)
+    return design, np.flatnonzero(energy >= wanted)
 
 
 def _convolve(
-    onsets: Any, durations: Any, spec: SampleSpec, times: NDArray[np.float64]
+    onsets: Any, durations: Any, hrf: str, times: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Return the expected response (n_volumes,) to all of some events."""
     from nilearn.glm.first_level import compute_regressor
 
     blocks = np.vstack((onsets, durations, np.ones(len(onsets))))
-    return compute_regressor(blocks, spec.hrf, times)[0][:, 0]
+    return compute_regressor(blocks, hrf, times)[0][:, 0]
 
 
-def _full_energy(durations: pd.Series, spec: SampleSpec, interval: float) -> NDArray[np.float64]:
+def _full_energy(durations: pd.Series, hrf: str, interval: float) -> NDArray[np.float64]:
     """Return the energy that the response to each event has when nothing of it is lost."""
     energies = {}
     for duration in durations.unique():
         times = np.arange(0.0, duration + HRF_LENGTH + interval, interval)
-        energies[duration] = np.sum(_convolve([0.0], [duration], spec, times) ** 2)
+        energies[duration] = np.sum(_convolve([0.0], [duration], hrf, times) ** 2)
     return durations.map(energies).to_numpy()
 
 

@@ -42,7 +42,7 @@ def choose_space(request: SpaceRequest, files: Sequence[IndexedFile]) -> dict[st
     ----------
     request : SpaceRequest
     files : sequence of IndexedFile
-        Preprocessed runs of all participants at hand; at least one.
+        Preprocessed runs of all selected participants; at least one.
 
     Returns
     -------

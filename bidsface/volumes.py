@@ -124,6 +124,19 @@ def read_volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), np.asarray(image.affine, float)
 
 
+def common_brain(runs: tuple[Run, ...], grid: Grid) -> NDArray[np.bool_] | None:
+    """Return the intersection of the brain masks of the runs that have one."""
+    brain: NDArray[np.bool_] | None = None
+    for run in runs:
+        if run.mask is None:
+            continue
+        values, affine = read_volume(run.mask)
+        if not same_grid(values.shape, affine, grid):
+            raise InputError(f"{run.mask}: its grid is not that of {run.bold}")
+        brain = values > 0 if brain is None else brain & (values > 0)
+    return brain
+
+
 def to_grid(
     values: NDArray[np.float32], affine: NDArray[np.float64], grid: Grid, interpolation: str
 ) -> NDArray[np.float32]:
@@ -169,7 +182,7 @@ def read_series(
     for start in range(0, n_volumes, step):
         part = slice(start, min(start + step, n_volumes))
         try:
-            block = np.asarray(image.dataobj[..., part], dtype=np.float32)
+            block = np.array(image.dataobj[..., part], dtype=np.float32)
         except UNREADABLE as error:
             raise _unreadable(path, error) from error
         np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from bidsface_decoding.estimators import ESTIMATORS, LinearSVM, Logistic, Ridge, ShrinkageLDA
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -21,8 +20,9 @@ from bidsface.numerics.linear import (
     one_hot,
     ridge_operator,
     scaled_grams,
-    weights_and_patterns,
 )
+from bidsface.numerics.patterns import weights_and_patterns
+from bidsface_decoding.estimators import ESTIMATORS, LinearSVM, Logistic, Ridge, ShrinkageLDA
 
 
 def class_centred(X, codes):
@@ -160,7 +160,7 @@ def test_ledoit_wolf_shrinkage_equals_scikit_learn():
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_class_missing_from_training_is_never_predicted(name):
     X, labellings, folds = problem(3, 60)
-    train, test = folds[0]
+    train, _ = folds[0]
     kernel = next(fold_kernels(X, np.arange(60), folds))
     codes = labellings[:, train].copy()
     codes[codes == 1] = 2
@@ -206,7 +206,7 @@ def test_grams_equal_scaled_data_in_any_blocks():
 
 def test_scaling_sees_only_the_training_part():
     X, _, folds = problem(3, 50)
-    train, test = folds[1]
+    _, test = folds[1]
     poisoned = X.copy()
     poisoned[test] = 1e6
     clean = next(fold_kernels(X, np.arange(50), [folds[1]]))

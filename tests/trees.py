@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bidsface.dataset import Dataset, open_dataset
+from bidsface.errors import InputError
+from bidsface.files import ParticipantFiles
+from bidsface.recipe import Inputs
+from bidsface.settings import Settings
+
 MNI = "MNI152NLin2009cAsym"
 EVENTS = "onset\tduration\ttrial_type\n10.0\t6.0\tjoy\n30.0\t6.0\tanger\n"
 CONFOUNDS = "trans_x\ttrans_y\n0.0\t0.1\n"
@@ -154,3 +160,33 @@ def write(path: Path, text: str = "") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def settings(folder: Path, **changes: Any) -> Settings:
+    """Return settings for a written tree."""
+    own = {"bids_dir": folder / "bids", "output_dir": folder / "out", "levels": ("participant",)}
+    return Settings(**{**own, **changes})
+
+
+def opened(folder: Path, inputs: Inputs | None = None, **changes: Any) -> Dataset:
+    """Open a written tree."""
+    return open_dataset(settings(folder, **changes), inputs or Inputs())
+
+
+def found(dataset: Dataset, label: str = "01") -> ParticipantFiles:
+    """Return a participant's files."""
+    outcome = dataset.files([label])[label]
+    assert isinstance(outcome, ParticipantFiles), outcome
+    return outcome
+
+
+def refused(dataset: Dataset, label: str = "01") -> str:
+    """Return why a participant has no files."""
+    outcome = dataset.files([label])[label]
+    assert isinstance(outcome, InputError), outcome
+    return str(outcome)
+
+
+def spelled(files: ParticipantFiles) -> list[str]:
+    """Spell the entities of every run."""
+    return [join(*(f"{k}-{v}" for k, v in run.entities.items())) for run in files.runs]

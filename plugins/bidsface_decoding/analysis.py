@@ -10,6 +10,7 @@ from bidsface.analysis import (
     AnalysisOptions,
     Figure,
     Map,
+    Matrix,
     Participant,
     ParticipantResults,
     Region,
@@ -52,6 +53,8 @@ class Decoding(Analysis):
         estimators = self.check(options)
         _check_samples(participant, options)
         regions = list(participant.select_regions(options.regions))
+        if not regions:
+            raise InputError(f"sub-{participant.label}: none of the wanted regions was found")
         if options.motion_control and MOTION in (region.name for region in regions):
             raise RecipeError(
                 f"a region is called {MOTION!r}, the name of the head-motion control; rename the "
@@ -62,9 +65,7 @@ class Decoding(Analysis):
         for task in tasks:
             kinds = task_samples(participant, task, options)
             seed = self.seed(participant.label, task)
-            result = decode_task(
-                task, kinds, regions, estimators, options, seed, participant.map
-            )
+            result = decode_task(task, kinds, regions, estimators, options, seed, participant.map)
             if isinstance(result, str):
                 warnings.append(result)
             else:
@@ -192,8 +193,8 @@ def _group_task(
     options: DecodingOptions,
 ) -> Results:
     table = group.group_table(task, families, scores, options.metric)
-    matrices, figures = [], []
-    figures.extend(group_report.group_figures(task, families, table.frame, options))
+    matrices: list[Matrix] = []
+    figures = list(group_report.group_figures(task, families, table.frame, options))
     for family in families:
         confusions = group.mean_confusions(predictions, family)
         matrices.extend(

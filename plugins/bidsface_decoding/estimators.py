@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from sklearn.utils._param_validation import Interval
@@ -43,19 +43,22 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
     intercept_ : ndarray of shape (n_classes,) or (1,)
     """
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    coef_: NDArray[np.floating]
+    intercept_: Floats
+
     def fit(self, X: ArrayLike, y: ArrayLike) -> LinearClassifier:
         """Fit to samples ``X`` (n_samples, n_features) of classes ``y`` (n_samples,)."""
-        X, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self._validate_params()
+        samples, classes = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(classes)
+        self.classes_, codes = np.unique(classes, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes; the data contain "
                 f"only one class: {self.classes_[0]!r}"
             )
-        self.centre_ = X.mean(axis=0)
-        self._fit(X - self.centre_, codes)
+        self.centre_ = samples.mean(axis=0)
+        self._fit(samples - self.centre_, codes)
         self.intercept_ = self.intercept_ - self.coef_ @ self.centre_
         return self
 
@@ -66,8 +69,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: ArrayLike) -> Floats:
         """Return decisions, (n_samples, n_classes) or (n_samples,) for two classes."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        decisions = X @ self.coef_.T + self.intercept_
+        samples: Floats = validate_data(self, X, dtype=np.float64, reset=False)
+        decisions = samples @ self.coef_.T + self.intercept_
         return decisions[:, 0] if decisions.shape[1] == 1 else decisions
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:

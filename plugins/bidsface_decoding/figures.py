@@ -94,9 +94,13 @@ def _draw_bars(ax: Axes, panel: BarPanel, names: Sequence[str], null_bands: bool
         else:
             ax.barh(row, bar.value, height=0.62, color=colour, alpha=0.3, zorder=0)
             ax.plot([low, high], [row, row], color=colour, linewidth=1.8, zorder=3)
-        ax.plot(bar.points, np.full(len(bar.points), row), ".", color=FAINT, markersize=3.5, zorder=2)
+        ax.plot(
+            bar.points, np.full(len(bar.points), row), ".", color=FAINT, markersize=3.5, zorder=2
+        )
         marker, fill = ("D", "white") if bar.control else ("o", colour)
-        ax.plot(bar.value, row, marker, color=colour, markerfacecolor=fill, markersize=5.5, zorder=4)
+        ax.plot(
+            bar.value, row, marker, color=colour, markerfacecolor=fill, markersize=5.5, zorder=4
+        )
         right = np.nanmax([bar.value, high, *bar.points])
         ax.annotate(
             stars(bar.p), (right, row), (4, -3.5), textcoords="offset points", color=INK, fontsize=9
@@ -105,9 +109,7 @@ def _draw_bars(ax: Axes, panel: BarPanel, names: Sequence[str], null_bands: bool
     ax.tick_params(axis="y", length=0)
 
 
-def confusion_figure(
-    matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[str]
-) -> Figure:
+def confusion_figure(matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> Figure:
     """Draw row-normalized confusion matrices, one panel per region (the first dozen).
 
     Parameters
@@ -125,7 +127,10 @@ def confusion_figure(
         axes = figure.subplots(n_rows, n_columns, squeeze=False)
         for number, ax in enumerate(axes.flat):
             ax.set_axis_off() if number >= len(shown) else _draw_matrix(
-                ax, *shown[number], classes, number % n_columns == 0,
+                ax,
+                *shown[number],
+                classes,
+                number % n_columns == 0,
                 number + n_columns >= len(shown),
             )
         figure.supxlabel("predicted", fontsize=9)

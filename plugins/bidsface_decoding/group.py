@@ -124,8 +124,10 @@ def find_families(
     found = []
     keys = ["train_task", "samples", "control", "estimator"]
     for (task, samples, _, estimator), rows in means.groupby(keys, sort=False):
+        task, samples, estimator = str(task), str(samples), str(estimator)
         order = list(dict.fromkeys(rows["roi_name"]))
-        table = rows.pivot(index="participant_id", columns="roi_name", values="value")[order]
+        table = rows.pivot_table(index="participant_id", columns="roi_name", values="value")
+        table = table[order]
         chance = rows.groupby("participant_id")["chance"].first()
         test = _permutation_test(
             table, chance, (task, samples, estimator), permutations, n_draws, seeds[task]
@@ -189,7 +191,7 @@ def _class_rows(scores: pd.DataFrame) -> Iterator[dict[str, Any]]:
     chosen = scores[(scores["metric"] == RECALL) & (scores["fold"] == ALL_FOLDS)]
     keys = ["train_task", "samples", "estimator", "roi_name", "class"]
     for (task, samples, estimator, region, name), rows in chosen.groupby(keys, sort=False):
-        row = _row(task, region, samples, estimator, RECALL, name)
+        row = _row(str(task), str(region), str(samples), str(estimator), RECALL, name)
         yield row | _moments(rows["value"].to_numpy()) | {"chance": float(rows["chance"].mean())}
 
 

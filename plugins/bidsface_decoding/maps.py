@@ -12,12 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, NuSVC
 
 from bidsface.analysis import Entities, Map, Participant, Region, Samples
-from bidsface.numerics.linear import (
-    DualEstimator,
-    latent_to_pattern,
-    scaled_grams,
-    weights_and_patterns,
-)
+from bidsface.numerics.linear import DualEstimator, scaled_grams
+from bidsface.numerics.patterns import latent_to_pattern, weights_and_patterns
 from bidsface_decoding.tables import variant
 
 Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -41,8 +37,10 @@ def weight_maps(
     entities: Entities,
 ) -> tuple[list[Map], list[str]]:
     """Return weight and pattern maps, and notes on classifiers that have none."""
-    classes, codes = np.unique(samples.table["trial_type"].to_numpy(str), return_inverse=True)
-    maps, notes = [], []
+    names, codes = np.unique(samples.table["trial_type"].to_numpy(str), return_inverse=True)
+    classes = [str(name) for name in names]
+    maps: list[Map] = []
+    notes = []
     for region in regions:
         for name, estimator in estimators.items():
             found = fit_maps(samples.X, region.columns, codes, estimator)

@@ -35,7 +35,7 @@ class DecodingOptions(AnalysisOptions):
     n_splits: int = Field(4, ge=2)
     """Number of groups of runs, for `k-fold`."""
     metric: Literal["balanced_accuracy", "accuracy"] = "balanced_accuracy"
-    """Score that is reported and tested. Chance is 1/K, for `accuracy` the share of the commonest class."""
+    """Score to report and test. Chance is 1/K, for `accuracy` the commonest class's share."""
     permutations: int = Field(1000, ge=0)
     """Permutations of the events' labels within runs; 0 for no test."""
     group_draws: int = Field(10_000, ge=1)
@@ -61,9 +61,7 @@ def build_estimators(
         If a name is unknown, an option does not exist or its value is refused.
     """
     unknown = [
-        name
-        for name in (*options.estimators, *options.estimator_options)
-        if name not in factories
+        name for name in (*options.estimators, *options.estimator_options) if name not in factories
     ]
     if unknown:
         raise RecipeError(

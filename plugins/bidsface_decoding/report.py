@@ -131,7 +131,9 @@ def score_summary(found: TaskDecoding, options: DecodingOptions) -> Summary:
                     "p": _rounded(outcome.p),
                     "p (FDR)": _rounded(outcome.p_fdr),
                     "p (FWE)": _rounded(outcome.p_fwe),
-                    "Head motion alone": np.nan if control is None else round(control.scores.mean, 3),
+                    "Head motion alone": np.nan
+                    if control is None
+                    else round(control.scores.mean, 3),
                     "p of head motion": np.nan if control is None else _rounded(control.p),
                 }
             )

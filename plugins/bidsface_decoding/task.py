@@ -136,15 +136,17 @@ def decode_task(
     if not problems:
         return "; ".join(warnings)
     jobs = [(problem, region) for problem in problems for region in regions]
-    scored = mapper(lambda job: _decode_region(*job, estimators, len(names), options), jobs)
+
+    def decode(job: tuple[Problem, Region]) -> dict[str, Outcome]:
+        return _decode_region(*job, estimators, len(names), options)
+
+    scored = mapper(decode, jobs)
     found = dict(zip([(p.name, r.name) for p, r in jobs], scored, strict=True))
     outcomes = [
         outcome
         for problem in problems
         for name in estimators
-        for outcome in _family(
-            [found[problem.name, region.name][name] for region in regions]
-        )
+        for outcome in _family([found[problem.name, region.name][name] for region in regions])
     ]
     if options.motion_control:
         motion, notes = _decode_motion(task, problems, len(names), options)
@@ -215,9 +217,7 @@ def _class_warnings(
     return notes
 
 
-def _permutation_warnings(
-    task: str, permuted: Relabellings, options: DecodingOptions
-) -> list[str]:
+def _permutation_warnings(task: str, permuted: Relabellings, options: DecodingOptions) -> list[str]:
     if not options.permutations or not permuted.exhaustive:
         return []
     return [
@@ -269,7 +269,8 @@ def _decode_motion(
     task: str, problems: Sequence[Problem], n_classes: int, options: DecodingOptions
 ) -> tuple[list[Outcome], list[str]]:
     """Decode from the motion parameters alone, with the same folds and permutations."""
-    outcomes, notes = [], []
+    outcomes: list[Outcome] = []
+    notes = []
     for problem in problems:
         motion = problem.samples.motion
         if not motion.shape[1]:
@@ -279,10 +280,13 @@ def _decode_motion(
             )
             continue
         columns = np.arange(motion.shape[1])
-        moved = replace(problem, samples=replace(problem.samples, X=motion))
+        samples = replace(problem.samples, X=motion.astype(np.float32))
+        moved = replace(problem, samples=samples)
         region = Region(MOTION, columns, "head-motion parameters")
         outcome = _decode_region(moved, region, {"ridge": Ridge()}, n_classes, options)["ridge"]
-        outcomes.extend(replace(tested, p_fdr=np.nan, p_fwe=np.nan) for tested in _family([outcome]))
+        outcomes.extend(
+            replace(tested, p_fdr=np.nan, p_fwe=np.nan) for tested in _family([outcome])
+        )
     return outcomes, notes
 
 

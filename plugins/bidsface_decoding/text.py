@@ -8,8 +8,8 @@ from bidsface_decoding.options import DecodingOptions
 from bidsface_decoding.scoring import METRICS
 
 CITATIONS: Mapping[str, str] = {
-    "haufe2014": "@article{haufe2014, author = {Haufe, Stefan and Meinecke, Frank and G{\\\"o}rgen, "
-    "Kai and D{\\\"a}hne, Sven and Haynes, John-Dylan and Blankertz, Benjamin and "
+    "haufe2014": '@article{haufe2014, author = {Haufe, Stefan and Meinecke, Frank and G{\\"o}rgen, '
+    'Kai and D{\\"a}hne, Sven and Haynes, John-Dylan and Blankertz, Benjamin and '
     "Bie{\\ss}mann, Felix}, title = {On the interpretation of weight vectors of linear models in "
     "multivariate neuroimaging}, journal = {NeuroImage}, volume = {87}, pages = {96--110}, "
     "year = {2014}, doi = {10.1016/j.neuroimage.2013.10.067}}",
@@ -46,7 +46,7 @@ CITATIONS: Mapping[str, str] = {
     "journal = {Journal of Multivariate Analysis}, volume = {88}, pages = {365--411}, "
     "year = {2004}, doi = {10.1016/S0047-259X(03)00096-4}}",
     "pedregosa2011": "@article{pedregosa2011, author = {Pedregosa, Fabian and Varoquaux, "
-    "Ga{\\\"e}l and Gramfort, Alexandre and others}, title = {Scikit-learn: machine learning in "
+    'Ga{\\"e}l and Gramfort, Alexandre and others}, title = {Scikit-learn: machine learning in '
     "{P}ython}, journal = {Journal of Machine Learning Research}, volume = {12}, "
     "pages = {2825--2830}, year = {2011}}",
 }
