@@ -85,7 +85,7 @@ def theirs(
 ) -> tuple[float, np.ndarray, float]:
     """Return scikit-learn's score, permuted scores and p."""
     return permutation_test_score(
-        make_pipeline(StandardScaler(), RidgeClassifier()),
+        make_pipeline(StandardScaler(), RidgeClassifier(alpha=N_VOXELS)),
         X,
         codes,
         groups=runs,

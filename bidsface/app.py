@@ -102,6 +102,8 @@ def _run_levels(work: Work) -> Outcome:
         f"{settings.omp_nthreads} thread{'s' * (settings.omp_nthreads > 1)}"
         + (f", {settings.memory_mb} MB" if settings.memory_mb else "")
     )
+    if dataset.unprocessed:
+        work.console.say(f"without fMRIPrep output: {', '.join(dataset.unprocessed)}")
     if "participant" in settings.levels:
         _participant_level(work, dataset, tally)
     stopped = bool(tally.failures) and settings.stop_on_first_crash

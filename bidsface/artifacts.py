@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -22,46 +23,15 @@ from bidsface.analysis import (
     Parcellation,
     Region,
     Results,
-    Summary,
     Table,
     Voxels,
 )
 from bidsface.errors import BidsfaceError
 from bidsface.names import TABLE_SUFFIXES, check_label, file_path
-from bidsface.receipts import Cell, SummaryRecord, Unit
+from bidsface.units import Provenance, Unit
 
 ROW = "row_name"
 """Column of a matrix file that names its rows."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a result comes from; stands in every sidecar and in the receipt.
-
-    Attributes
-    ----------
-    sources : sequence of str
-        BIDS URIs of the files that were read.
-    options : mapping
-        Options of the analysis, as JSON values.
-    seed : int
-    versions : mapping of str to str
-        Versions of software by name.
-    worker : str
-        ``host:pid``.
-    inputs : mapping of str to str
-        State of every file that was read.
-    started : float or None
-        When work on the unit began (s since the epoch).
-    """
-
-    sources: tuple[str, ...]
-    options: Mapping[str, Any]
-    seed: int | None
-    versions: Mapping[str, str]
-    worker: str
-    inputs: Mapping[str, str]
-    started: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,21 +208,19 @@ class Description:
         """Return what BIDS wants to know of a space: its reference and resolution."""
         grid = voxels.grid
         sizes = " x ".join(f"{size:.3g}" for size in np.linalg.norm(grid.affine[:3, :3], axis=0))
-        found: dict[str, Any] = {}
-        if grid.space is not None:
-            found["SpatialReference"] = self._reference(grid.space)
+        found: dict[str, Any] = {"SpatialReference": self._reference(grid.space)}
         if grid.resolution is not None:
             found["Resolution"] = f"{sizes} mm voxels"
         return found
 
-    def _reference(self, space: str) -> str:
-        """Return the first source that lies in the space: its grid is that of the results."""
-        images_there = (
+    def _reference(self, space: str | None) -> str:
+        """Return the first run that was read in the space: its grid is that of the results."""
+        runs = (
             source
             for source in self.provenance.sources
-            if f"_space-{space}_" in source and source.endswith((".nii.gz", ".nii"))
+            if source.endswith(("_bold.nii.gz", "_bold.nii")) and _space_of(source) == space
         )
-        return next(images_there, space)
+        return next(runs, space or "orig")
 
     def _sidecar(self, description: str, extra: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -274,25 +242,9 @@ def sidecar_bytes(content: Mapping[str, Any], path: PurePosixPath) -> bytes:
     return f"{text}\n".encode()
 
 
-def summary_record(summary: Summary) -> SummaryRecord:
-    """Return a table for people as plain values, its index as the first columns if it has names."""
-    frame = summary.frame
-    if frame.index.names != [None] or not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
-    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
-    return SummaryRecord(
-        summary.title, [str(name) for name in frame.columns], rows, summary.caption
-    )
-
-
-def _cell(value: Any) -> Cell:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else str(value)
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    return value if isinstance(value, str | int | float | bool) else str(value)
+def _space_of(name: str) -> str | None:
+    found = re.search(r"_space-([0-9a-zA-Z]+)_", name)
+    return found[1] if found else None
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,7 @@ _LETTER = re.compile(r"\\(ss|o|O|ae|AE|aa|l|i)(?![a-zA-Z])\s?")
 
 @dataclass(frozen=True)
 class Entry:
-    """A BibTeX entry; names of fields are lower case, values are plain text."""
+    """A BibTeX entry; names of fields are lower case, values are as they are printed."""
 
     kind: str
     key: str
@@ -33,11 +33,12 @@ class Entry:
     def formatted(self) -> str:
         """Return the entry as a reference: authors (year). Title. Where. Link."""
         year = f"({self.fields['year']})" if "year" in self.fields else ""
-        head = " ".join(part for part in (_authors(self.fields.get("author", "")), year) if part)
-        parts = (head, self.fields.get("title", ""), self._where(), self._link())
-        return " ".join(
+        head = " ".join(part for part in (self.fields.get("author", ""), year) if part)
+        parts = (head, self.fields.get("title", ""), self._where())
+        sentences = (
             part if part.endswith((".", "?", "!")) else f"{part}." for part in parts if part
         )
+        return " ".join((*sentences, self._link())).strip()
 
     def _where(self) -> str:
         names = ("journal", "booktitle", "publisher", "howpublished")
@@ -67,7 +68,10 @@ def parse(text: str) -> Entry:
     head = _HEAD.match(text)
     if head is None:
         raise BidsfaceError(f"not a BibTeX entry (wanted @kind{{key, ...}}): {text.strip()[:60]!r}")
-    fields = {name.lower(): _plain(value) for name, value in _fields(text, head.end())}
+    raw = {name.lower(): value for name, value in _fields(text, head.end())}
+    fields = {name: _plain(value) for name, value in raw.items() if name != "author"}
+    if "author" in raw:
+        fields["author"] = _authors(raw["author"][1:-1])
     return Entry(head[1].lower(), head[2], fields)
 
 
@@ -103,18 +107,28 @@ def _plain(value: str) -> str:
 
 
 def _authors(field: str) -> str:
-    """Return ``Family, Given and ...`` as ``Family G, ...``."""
-    names = [_author(name) for name in re.split(r"\s+and\s+", field) if name]
-    return ", ".join(names)
+    """Return ``Family, Given and Given Family`` as ``Family G, Family G``."""
+    return ", ".join(
+        _author(name.strip()) for name in re.split(r"\s+and\s+", field) if name.strip()
+    )
 
 
 def _author(name: str) -> str:
+    if name.startswith("{") and name.endswith("}"):  # an institution
+        return _plain(name)
+    name = _plain(f"{{{name}}}")
     if name.lower() == "others":
         return "et al."
-    if "," in name:
-        family, given = (part.strip() for part in name.split(",", 1))
-    else:
-        *given_names, family = name.split()
-        given = " ".join(given_names)
-    initials = "".join(part[0] for part in re.split(r"[\s.]+", given) if part)
+    family, given = _family_and_given(name)
+    initials = "".join(part[0] for part in re.split(r"[\s.-]+", given) if part)
     return f"{family} {initials}".strip()
+
+
+def _family_and_given(name: str) -> tuple[str, str]:
+    if "," in name:
+        family, given = name.split(",", 1)
+        return family.strip(), given
+    words = name.split()
+    # The family name is the last word and the particles before it, which are lower case.
+    first = next((at for at, word in enumerate(words) if word[0].islower()), len(words) - 1)
+    return " ".join(words[first:]), " ".join(words[:first])

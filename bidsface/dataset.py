@@ -104,8 +104,8 @@ class Dataset:
         """
         import pandas as pd
 
-        for name in ("raw", "fmriprep"):
-            path = self.roots.get(name, Path("/nowhere")) / "participants.tsv"
+        for root in self._read_roots.values():
+            path = root / "participants.tsv"
             if path.is_symlink() or path.exists():
                 return _read_participants(path)
         return pd.DataFrame({"participant_id": pd.Series(dtype=str)})
@@ -136,9 +136,8 @@ class Dataset:
 
     def _index(self, labels: Sequence[str]) -> dict[str, ParticipantIndex]:
         found = {
-            name: index_files(self.roots[name], labels, self._database(name))
-            for name in ("fmriprep", "raw")
-            if name in self.roots
+            name: index_files(root, labels, self._database(root))
+            for name, root in self._read_roots.items()
         }
         raw = found.get("raw", {})
         return {
@@ -162,8 +161,19 @@ class Dataset:
             )
         return InputError(text)
 
-    def _database(self, name: str) -> Path | None:
-        return database_folder(self.database_dir, self.roots[name]) if self.database_dir else None
+    @property
+    def _read_roots(self) -> dict[str, Path]:
+        """The data sets that runs are read from, the raw one first."""
+        return {name: self.roots[name] for name in ("raw", "fmriprep") if name in self.roots}
+
+    def _database(self, root: Path) -> Path | None:
+        return database_folder(self.database_dir, root) if self.database_dir else None
+
+    def wipe_database(self) -> None:
+        """Delete the cached pybids indices; the next call of ``files`` builds them anew."""
+        for folder in map(self._database, self._read_roots.values()):
+            if folder is not None:
+                (folder / DATABASE_FILE).unlink(missing_ok=True)
 
 
 def open_dataset(settings: Settings, inputs: Inputs) -> Dataset:
@@ -191,9 +201,8 @@ def open_dataset(settings: Settings, inputs: Inputs) -> Dataset:
         unprocessed=tuple(label for label in raw if label not in set(processed)),
         database_dir=_database_dir(settings, roots),
     )
-    if dataset.database_dir and settings.bids_database_wipe:
-        for root in (roots[name] for name in ("raw", "fmriprep") if name in roots):
-            (database_folder(dataset.database_dir, root) / DATABASE_FILE).unlink(missing_ok=True)
+    if settings.bids_database_wipe:
+        dataset.wipe_database()
     return dataset
 
 

@@ -18,12 +18,13 @@ from typing import Any
 
 from bidsface import description, maps, tables
 from bidsface.analysis import ParticipantResults, Results, StoredMap, StoredTable
-from bidsface.artifacts import Description, Provenance, summary_record
+from bidsface.artifacts import Description
 from bidsface.citations import check_citations
 from bidsface.errors import BidsfaceError, InputError
 from bidsface.locks import locked, remove_abandoned, scratch_folder
-from bidsface.receipts import FileRecord, Receipt, ReceiptFolder, Unit
+from bidsface.receipts import FileRecord, Receipt, ReceiptFolder
 from bidsface.staging import Staged, stage
+from bidsface.units import Provenance, Unit
 
 __all__ = ["OutputFolder", "Provenance", "Unit"]
 
@@ -100,7 +101,7 @@ class OutputFolder:
                 staged = list(stage(Description(unit, provenance), results, scratch))
                 with locked(self._lock_of(unit)):
                     self._refuse_taken(unit, staged)
-                    return self._commit(_receipt(unit, results, provenance), staged, scratch)
+                    return self._commit(Receipt.begin(unit, results, provenance), staged, scratch)
         except OSError as error:
             raise BidsfaceError(f"cannot write results of {_name(unit)}: {error}") from error
 
@@ -122,15 +123,14 @@ class OutputFolder:
             crash_file = f"logs/crash-{now:%Y%m%d-%H%M%S}-{unit.owner}-{unit.analysis}.txt"
             self.write_text(crash_file, f"{_name(unit)}: {message}\n\n{traceback_text}")
         receipt = replace(
-            _receipt(unit, Results(), known),
+            Receipt.begin(unit, Results(), known),
             status="failed",
             message=message,
             crash_file=crash_file,
         )
         with locked(self._lock_of(unit)), scratch_folder(self._scratch) as scratch:
             earlier = self._receipts.get(unit)
-            left = sorted(earlier.paths) if earlier is not None else ()
-            receipt = replace(receipt, leftovers=left)
+            receipt = replace(receipt, leftovers=sorted(earlier.paths) if earlier else ())
             self._receipts.put(receipt, scratch / "receipt")
         return receipt
 
@@ -274,26 +274,6 @@ class OutputFolder:
             load=lambda voxels: maps.read_map(path, voxels),
             grid=lambda: maps.read_grid(path, entities.get("space"), entities.get("res")),
         )
-
-
-def _receipt(unit: Unit, results: Results, provenance: Provenance) -> Receipt:
-    """Return a receipt without files."""
-    began = time.time() if provenance.started is None else provenance.started
-    return Receipt(
-        unit,
-        "writing",
-        inputs=dict(provenance.inputs),
-        options=dict(provenance.options),
-        versions=dict(provenance.versions),
-        seed=provenance.seed,
-        worker=provenance.worker,
-        started=datetime.fromtimestamp(began, UTC).isoformat(),
-        methods=results.methods,
-        citations=dict(results.citations),
-        highlights=tuple(results.highlights),
-        warnings=tuple(results.warnings),
-        summaries=tuple(summary_record(summary) for summary in results.summaries),
-    )
 
 
 def _name(unit: Unit) -> str:

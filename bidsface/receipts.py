@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
+from bidsface.analysis import Results, Summary
 from bidsface.errors import BidsfaceError
-from bidsface.names import check_label
+from bidsface.units import Provenance, Unit
 
 Cell = str | int | float | bool | None
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One unit of work: an analysis of one participant, or of the group.
-
-    Attributes
-    ----------
-    level : str
-        ``participant`` or ``group``.
-    analysis : str
-        Name in the recipe, which is the ``desc-`` entity of the output.
-    participant : str or None
-        Label without ``sub-``; None at group level.
-    fingerprint : str
-        Hash of everything that the result follows from; another one means "compute again".
-    """
-
-    level: Literal["participant", "group"]
-    analysis: str
-    participant: str | None
-    fingerprint: str
-
-    def __post_init__(self) -> None:
-        if (self.level == "participant") is (self.participant is None):
-            raise BidsfaceError(
-                f"a unit of level {self.level} cannot be of participant {self.participant}"
-            )
-        check_label(self.analysis, "the name of an analysis")
-        if self.participant is not None:
-            check_label(self.participant, "a participant label")
-
-    @property
-    def owner(self) -> str:
-        """``sub-LABEL`` or ``group``."""
-        return "group" if self.participant is None else f"sub-{self.participant}"
 
 
 @dataclass(frozen=True)
@@ -153,6 +122,26 @@ class Receipt:
     summaries: Sequence[SummaryRecord] = ()
     leftovers: Sequence[str] = ()
 
+    @classmethod
+    def begin(cls, unit: Unit, results: Results, provenance: Provenance) -> Receipt:
+        """Return the receipt of results whose files are not yet written."""
+        began = time.time() if provenance.started is None else provenance.started
+        return cls(
+            unit,
+            "writing",
+            inputs=dict(provenance.inputs),
+            options=dict(provenance.options),
+            versions=dict(provenance.versions),
+            seed=provenance.seed,
+            worker=provenance.worker,
+            started=datetime.fromtimestamp(began, UTC).isoformat(),
+            methods=results.methods,
+            citations=dict(results.citations),
+            highlights=tuple(results.highlights),
+            warnings=tuple(results.warnings),
+            summaries=tuple(summary_record(summary) for summary in results.summaries),
+        )
+
     @property
     def paths(self) -> set[str]:
         """Every file that this unit wrote or may have left."""
@@ -216,3 +205,24 @@ def _read(path: Path) -> Receipt | None:
         return _adapter().validate_json(path.read_bytes())
     except (OSError, ValidationError, BidsfaceError):
         return None  # a receipt that cannot be read vouches for nothing
+
+
+def summary_record(summary: Summary) -> SummaryRecord:
+    """Return a table for people as plain values, its index as the first columns if it has names."""
+    frame = summary.frame
+    if frame.index.names != [None] or not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    return SummaryRecord(
+        summary.title, [str(name) for name in frame.columns], rows, summary.caption
+    )
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None if np.isnan(value) else str(value)
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    return value if isinstance(value, str | int | float | bool) else str(value)

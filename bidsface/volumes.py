@@ -17,8 +17,8 @@ from bidsface.errors import InputError
 from bidsface.files import Run
 
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError)
-BLOCK_VALUES = 2**24
-"""Values that one block of volumes may hold while it is read (128 MiB in double precision)."""
+BLOCK_VALUES = 2**22
+"""Values that one block of volumes may hold while it is read (32 MiB in double precision)."""
 
 
 @dataclass(frozen=True, eq=False)

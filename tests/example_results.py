@@ -97,7 +97,7 @@ def example_results(seed: int = 0, space: str | None = "MNI152NLin2009cAsym") ->
             example_table(),
             replace(example_table(), suffix="predictions", entities={"ses": "a", **where}),
         ],
-        matrices=[Matrix(matrix, where, "Confusions")],
+        matrices=[Matrix(matrix, {**where, "contrast": "byRidge"}, "Confusions")],
         models=[Model({"coef": random.normal(size=3)}, {"classes": ["joy"]}, where, "A model")],
         figures=[Figure("accuracy", drawing, "Accuracy", "By region", {"task": "display"})],
         summaries=[

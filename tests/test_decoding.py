@@ -65,10 +65,10 @@ def test_scores_and_predictions_equal_scikit_learn(planted, name):
     participant, results = planted
     samples = participant.samples(name, "display")
     y, groups = samples.table["trial_type"], samples.table["block"]
-    pipeline = make_pipeline(StandardScaler(), RidgeClassifier())
     scores, predictions = table(results, "scores"), table(results, "predictions")
     for region in REGIONS.values():
         X = samples.X[:, region.columns].astype(float)
+        pipeline = make_pipeline(StandardScaler(), RidgeClassifier(alpha=len(region.columns)))
         expected = cross_val_score(
             pipeline, X, y, groups=groups, cv=LeaveOneGroupOut(), scoring="balanced_accuracy"
         )
@@ -210,7 +210,13 @@ def test_plain_loop_and_fast_path_agree():
     participant = make_participant(effect=0.3)
     extra = {"plain": RidgeClassifier}
     results = Decoding("within", 1, extra).participant(
-        participant, Decoding.Options(estimators=["ridge", "plain"], permutations=10, maps=False)
+        participant,
+        Decoding.Options(
+            estimators=["ridge", "plain"],
+            estimator_options={"ridge": {"alpha": 1.0}},
+            permutations=10,
+            maps=False,
+        ),
     )
     permutations = table(results, "permutations")
     for region in REGIONS:

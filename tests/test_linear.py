@@ -41,9 +41,17 @@ class PooledLDA(ClassifierMixin, BaseEstimator):
         return self.lda_.predict(X)
 
 
+class FeatureRidge(RidgeClassifier):
+    """Ridge of scikit-learn with the number of features as penalty."""
+
+    def fit(self, X, y):
+        self.alpha = X.shape[1]
+        return super().fit(X, y)
+
+
 REFERENCES = {
     "ridge": (Ridge(alpha=3.0), lambda: RidgeClassifier(alpha=3.0)),
-    "ridge-default": (Ridge(), RidgeClassifier),
+    "ridge-default": (Ridge(), FeatureRidge),
     "svm": (LinearSVM(C=0.3), lambda: SVC(kernel="linear", C=0.3)),
     "lda-fixed": (
         ShrinkageLDA(shrinkage=0.4),
@@ -260,12 +268,12 @@ def test_pattern_shows_signal_where_weights_show_noise():
 
 
 def test_kernel_needs_no_more_than_gram_matrices():
-    """The number of features enters LDA's shrinkage, and nothing else does."""
+    """The number of features enters penalties and shrinkage, and nothing else does."""
     X, labellings, folds = problem(3, 50)
     kernel = next(fold_kernels(X, np.arange(50), folds))
     codes = labellings[:, folds[0][0]]
     padded = FoldKernel(kernel.train, kernel.test, 500)
-    ridge = Ridge()
+    ridge = Ridge(alpha=5.0)
     np.testing.assert_array_equal(
         ridge.predict_permuted(kernel, codes, 3), ridge.predict_permuted(padded, codes, 3)
     )

@@ -6,8 +6,7 @@ import pytest
 from example_results import example_unit
 
 from bidsface.analysis import Summary
-from bidsface.artifacts import summary_record
-from bidsface.receipts import FileRecord, Receipt, ReceiptFolder
+from bidsface.receipts import FileRecord, Receipt, ReceiptFolder, summary_record
 
 
 @pytest.fixture

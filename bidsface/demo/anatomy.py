@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,7 @@ class Anatomy:
         return np.argwhere(self.brain) @ self.affine[:3, :3].T + self.affine[:3, 3]
 
 
+@lru_cache(maxsize=4)  # a study needs two grids, many studies the same ones
 def load_anatomy(voxel_size: float) -> Anatomy:
     """Average the 1 mm MNI152 template that nilearn ships over coarse voxels.
 

@@ -101,7 +101,7 @@ def _cosines(n_volumes: int, n_unsteady: int) -> pd.DataFrame:
     for number in range(1, order + 1):
         wave = np.sqrt(2 / steady) * np.cos(np.pi * number * index / steady)
         columns[f"cosine{number - 1:02d}"] = np.concatenate([np.zeros(n_unsteady), wave])
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, index=range(n_volumes))
 
 
 def _components(

@@ -188,9 +188,9 @@ def simulate_run(
     _add_responses(rng, unwanted, trials, times, participant, task)
     data = participant.baseline * (1 + np.float32(NOISE_SHARE) * unwanted)
     data *= saturation(len(times), UNSTEADY_VOLUMES)[:, None]
-    if design.shuffle_labels:
-        trials = _shuffled(rng, trials)
     mask = _run_mask(rng, anatomy.brain)
+    if design.shuffle_labels:  # last, so that nothing else changes
+        trials = _shuffled(rng, trials)
     return SyntheticRun(task, number, trials, parameters, data, mask, noise_sd)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,12 @@ def design_of(truth: Mapping[str, Any]) -> dict[str, Any]:
     if truth["generated_by"] != _writer():
         return {"version": truth["generated_by"]}
     return dict(truth["design"])
+
+
+def read_snr(folder: Path) -> dict[str, dict[str, float]]:
+    """Return the mean signal-to-noise ratio of every region and task from a `truth` folder."""
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    return {name: region["snr"] for name, region in truth["regions"].items()}
 
 
 def _writer() -> str:

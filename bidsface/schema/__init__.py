@@ -20,8 +20,8 @@ NEW_ENTITIES = {
     "stat": "Statistic that a map shows, such as t, z, p, accuracy, weight or pattern",
 }
 
-NOT_OURS = frozenset({"template", "stat", "contrast"})
-"""Entities that stand in no table, or in maps alone."""
+NOT_IN_TABLES = frozenset({"template", "stat"})
+"""Entities that stand in none of our names, or in those of maps alone."""
 
 
 def schema_path() -> Path:
@@ -65,9 +65,9 @@ def _entity_order(entities: list[str]) -> list[str]:
 
 
 def _file_rules(entities: list[str]) -> dict[str, Any]:
-    shared = {name: "optional" for name in entities if name not in NOT_OURS}
+    shared = {name: "optional" for name in entities if name not in NOT_IN_TABLES}
     shared["description"] = "required"
-    in_maps = {**shared, "contrast": "optional", "stat": "required"}
+    in_maps = {**shared, "stat": "required"}
     return {
         "statmaps": _file_rule(["statmap"], [".nii.gz", ".json"], in_maps),
         "tables": _file_rule(["relmat", *TABLE_SUFFIXES], [".tsv", ".json"], shared),

@@ -96,14 +96,21 @@ class Ridge(LinearClassifier):
 
     Parameters
     ----------
-    alpha : float
-        Penalty on the squared weights.
+    alpha : float or None
+        Penalty on the squared weights; None for the number of features. Inner products of scaled
+        samples grow with the number of features, so that a fixed penalty would mean something else
+        in every region, and next to nothing in large ones.
     """
 
-    _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="neither")]}  # noqa: RUF012
+    _parameter_constraints = {  # noqa: RUF012
+        "alpha": [Interval(Real, 0, None, closed="neither"), None]
+    }
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float | None = None) -> None:
         self.alpha = alpha
+
+    def _penalty(self, n_features: int) -> float:
+        return float(n_features) if self.alpha is None else float(self.alpha)
 
     def _fit(self, X: Floats, codes: Codes) -> None:
         targets = _signed_targets(codes)
@@ -111,18 +118,18 @@ class Ridge(LinearClassifier):
         if X.shape[1] > len(X):  # the smaller of two equal systems
             self.coef_ = self.dual_weights(X @ X.T, codes, X.shape[1]) @ X
         else:
-            covariance = X.T @ X + self.alpha * np.eye(X.shape[1])
+            covariance = X.T @ X + self._penalty(X.shape[1]) * np.eye(X.shape[1])
             self.coef_ = np.linalg.solve(covariance, X.T @ targets).T
 
     def dual_weights(self, gram: Floats, codes: Codes, n_features: int) -> Floats:
         """See `bidsface.numerics.linear.DualEstimator`."""
         targets = _signed_targets(codes)
         residual = targets - targets.mean(axis=0)
-        return np.linalg.solve(gram + self.alpha * np.eye(len(gram)), residual).T
+        return np.linalg.solve(gram + self._penalty(n_features) * np.eye(len(gram)), residual).T
 
     def predict_permuted(self, kernel: FoldKernel, codes: Codes, n_classes: int) -> Codes:
         """See `bidsface.numerics.linear.KernelEstimator`."""
-        return ridge_predictions(kernel, codes, n_classes, self.alpha)
+        return ridge_predictions(kernel, codes, n_classes, self._penalty(kernel.n_features))
 
 
 class ShrinkageLDA(LinearClassifier):

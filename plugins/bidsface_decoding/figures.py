@@ -147,7 +147,7 @@ def _draw_matrix(
     lowest: bool,
 ) -> None:
     ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
-    ax.set_title(name)
+    ax.set_title(name, fontsize=7.5)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     ticks = range(len(classes))

@@ -59,6 +59,12 @@ ESTIMATOR_TEXTS: Mapping[str, str] = {
     "logistic": "multinomial logistic regression with an L2 penalty [@pedregosa2011]",
 }
 
+DEFAULT_TEXTS: Mapping[str, str] = {
+    "ridge": "the penalty being the number of voxels",
+    "svm": "C = 1",
+    "logistic": "C = 1",
+}
+
 FOLD_TEXTS: Mapping[str, str] = {
     "leave-one-run-out": "leave-one-run-out cross-validation",
     "k-fold": "cross-validation over {n_splits} groups of runs",
@@ -127,4 +133,5 @@ def _estimators(options: DecodingOptions) -> str:
 def _estimator(name: str, parameters: Mapping[str, object]) -> str:
     text = ESTIMATOR_TEXTS.get(name, f"the classifier {name}")
     values = ", ".join(f"{key} = {value}" for key, value in parameters.items())
-    return f"{text} ({values})" if values else text
+    details = values or DEFAULT_TEXTS.get(name)
+    return f"{text} ({details})" if details else text
