@@ -22,7 +22,8 @@ from bidsface.numerics.linear import (
     scaled_grams,
 )
 from bidsface.numerics.patterns import weights_and_patterns
-from bidsface_decoding.estimators import ESTIMATORS, LinearSVM, Logistic, Ridge, ShrinkageLDA
+from bidsface_decoding.estimators import ESTIMATORS, Ridge, ShrinkageLDA
+from bidsface_decoding.rotated import LinearSVM, Logistic
 
 
 def class_centred(X, codes):
