@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bidsface import __version__
-from bidsface.citations import write_citations
 from bidsface.configuration import write_configuration
 from bidsface.console import Console
 from bidsface.dataset import Dataset, open_dataset
 from bidsface.derivatives import OutputFolder, Unit
+from bidsface.derivatives.citations import write_citations
 from bidsface.errors import BidsfaceError, InputError, UsageError
 from bidsface.execution import run_jobs
 from bidsface.files import ParticipantFiles

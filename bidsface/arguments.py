@@ -60,8 +60,10 @@ def positive(text: str) -> int:
 class Inform(argparse.Action):
     """Print something and exit, without asking for the positional arguments."""
 
-    def __init__(self, *args: Any, text: Callable[[], str], **kwargs: Any) -> None:
-        super().__init__(*args, nargs=0, default=argparse.SUPPRESS, **kwargs)
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, text: Callable[[], str], help: str
+    ) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
         self.text = text
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:

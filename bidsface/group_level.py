@@ -7,11 +7,11 @@ import traceback
 from collections.abc import Sequence
 
 from bidsface.derivatives import OutputFolder, Provenance, Unit
+from bidsface.derivatives.receipts import Receipt
 from bidsface.errors import BidsfaceError, UsageError
 from bidsface.execution import worker_name
 from bidsface.planning import group_unit, software_versions, unit_options
 from bidsface.plugins import Plugins
-from bidsface.receipts import Receipt
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.settings import Settings
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from bidsface import __version__
 from bidsface.derivatives import Unit
+from bidsface.derivatives.receipts import Receipt
 from bidsface.files import ParticipantFiles
 from bidsface.plugins import Plugins
-from bidsface.receipts import Receipt
 from bidsface.recipe_loading import LoadedRecipe
 
 OVERVIEW = "data"

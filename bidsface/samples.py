@@ -23,7 +23,7 @@ from bidsface.numerics.trials import lsa_weights, lss_weights
 from bidsface.recipe import SampleSpec
 
 if TYPE_CHECKING:
-    from bidsface.preparation import PreparedRun
+    from bidsface.participant.preparation import PreparedRun
 
 TOLERANCE = 1e-3
 """s; rounding of onsets and repetition times in BIDS files."""

@@ -3,10 +3,9 @@
 import pytest
 from example_results import example_provenance, example_unit
 
-from bidsface import bibtex
 from bidsface.analysis import Results
-from bidsface.citations import cited_keys, methods_text, write_citations
-from bidsface.derivatives import OutputFolder
+from bidsface.derivatives import OutputFolder, bibtex
+from bidsface.derivatives.citations import cited_keys, methods_text, write_citations
 from bidsface.errors import BidsfaceError
 
 HAUFE = """@article{haufe2014,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bidsface.description import CONTAINER_VARIABLES
+from bidsface.derivatives.description import CONTAINER_VARIABLES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -36,8 +36,8 @@ from bidsface.analysis import (
     Voxels,
 )
 from bidsface.derivatives import OutputFolder
+from bidsface.derivatives.locks import locked
 from bidsface.errors import BidsfaceError, InputError
-from bidsface.locks import locked
 
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(["bidsface.derivatives", "bidsface.figures", "pytest"])
@@ -652,7 +652,7 @@ def _prepare_and_write(root: Path, label: str) -> None:
 
 
 def _leave_scratch(root: Path) -> None:
-    from bidsface.locks import scratch_folder
+    from bidsface.derivatives.locks import scratch_folder
 
     with scratch_folder(OutputFolder(root).state / "tmp"):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -9,9 +9,9 @@ from example_results import example_results
 
 from bidsface import __version__
 from bidsface.derivatives import OutputFolder
-from bidsface.description import CONTAINER_VARIABLES, dataset_description
+from bidsface.derivatives.description import CONTAINER_VARIABLES, dataset_description
+from bidsface.derivatives.names import NEW_SUFFIXES
 from bidsface.errors import UsageError
-from bidsface.names import NEW_SUFFIXES
 
 
 @pytest.fixture

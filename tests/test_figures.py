@@ -9,10 +9,10 @@ import pytest
 from nibabel import affines
 from numpy.testing import assert_allclose, assert_array_equal
 
-from bidsface import figures
 from bidsface.analysis import Grid, Voxels
-from bidsface.carpets import REMOVED
-from bidsface.scene import AXIAL, CORONAL, SAGITTAL, Scale, Scene, layout_of, rows_of_panels
+from bidsface.figures import drawing as figures
+from bidsface.figures.carpets import REMOVED
+from bidsface.figures.scene import AXIAL, CORONAL, SAGITTAL, Scale, Scene, layout_of, rows_of_panels
 
 SHAPE = (20, 24, 16)
 AFFINE = np.array([[4.0, 0, 0, -38], [0, 4.0, 0, -46], [0, 0, 4.0, -30], [0, 0, 0, 1]])

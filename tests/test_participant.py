@@ -25,11 +25,11 @@ from volumes import (
     save,
 )
 
-from bidsface import participant as participant_module
 from bidsface.confounds import MOTION6, MOTION24
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import ParticipantFiles
 from bidsface.participant import LoadedParticipant
+from bidsface.participant import participant as participant_module
 from bidsface.regions import HOST_SOURCES
 
 KINDS = {

@@ -6,7 +6,7 @@ import pytest
 from example_results import example_unit
 
 from bidsface.analysis import Summary
-from bidsface.receipts import FileRecord, Receipt, ReceiptFolder, summary_record
+from bidsface.derivatives.receipts import FileRecord, Receipt, ReceiptFolder, summary_record
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from volumes import AFFINE, SHAPE, haxby_files, make_recipe, make_run, save, wri
 from bidsface.analysis import AnalysisOptions, Grid
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import ParticipantFiles
-from bidsface.freesurfer import label_indices
-from bidsface.masking import find_regions
 from bidsface.regions import HOST_SOURCES, RegionSource
+from bidsface.regions.freesurfer import label_indices
+from bidsface.regions.masking import find_regions
 from bidsface.volumes import common_grid
 
 SPACE = "MNI152NLin2009cAsym"

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bidsface import figures
 from bidsface.analysis import Column, Figure, Grid, Results, Summary, Table, Voxels
 from bidsface.derivatives import OutputFolder, Provenance, Unit
+from bidsface.figures import drawing as figures
 from bidsface.report import ReportContext, write_group_report, write_participant_report
-from bidsface.report_content import duration
-from bidsface.report_parts import column_texts, table_view
+from bidsface.report.content import duration
+from bidsface.report.parts import column_texts, table_view
 
 HOSTILE = """<script>alert("x")</script> & 'quoted' <img src=http://evil.example/a.png>"""
 BIBTEX = """@article{stelzer2013,

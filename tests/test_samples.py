@@ -10,7 +10,7 @@ from bidsface.cleaning import RunFilter, run_filter
 from bidsface.confounds import read_confounds
 from bidsface.events import Events
 from bidsface.numerics.trials import lsa_weights, lss_weights
-from bidsface.preparation import ExcludedRun, prepare_run
+from bidsface.participant.preparation import ExcludedRun, prepare_run
 from bidsface.recipe import Cleaning, SampleSpec
 from bidsface.samples import common_entities, select
 

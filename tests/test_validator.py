@@ -14,11 +14,11 @@ from example_results import example_provenance, example_results, example_unit
 from validator import validator_issues
 
 from bidsface.analysis import Column, Results, Table
-from bidsface.citations import write_citations
 from bidsface.derivatives import OutputFolder
-from bidsface.names import ENTITY_ORDER, TABLE_SUFFIXES, file_path
+from bidsface.derivatives.citations import write_citations
+from bidsface.derivatives.names import ENTITY_ORDER, TABLE_SUFFIXES, file_path
+from bidsface.derivatives.tables import RESERVED
 from bidsface.schema import build, pybids_config_path, schema_path
-from bidsface.tables import RESERVED
 
 STRICT = ("figures", "*.html", "logs")
 

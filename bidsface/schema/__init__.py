@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bidsface.names import NEW_SUFFIXES, TABLE_SUFFIXES
+from bidsface.derivatives.names import NEW_SUFFIXES, TABLE_SUFFIXES
 
 NEW_ENTITIES = {
     "contrast": "Name of the contrast that a map shows",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bidsface.dataset.filters import NATIVE, SPACE_KEYS, Constraint, spelled
+from bidsface.dataset.indexing import IndexedFile
 from bidsface.entities import LONG_NAMES, listing, strip_prefix
 from bidsface.errors import InputError, UsageError
-from bidsface.filters import NATIVE, SPACE_KEYS, Constraint, spelled
-from bidsface.indexing import IndexedFile
 from bidsface.recipe import Inputs
 from bidsface.settings import Settings
 

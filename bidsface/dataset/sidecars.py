@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bidsface.annex import require_content
+from bidsface.dataset.annex import require_content
+from bidsface.dataset.indexing import IndexedFile
 from bidsface.entities import is_subset, without
 from bidsface.errors import InputError
-from bidsface.indexing import IndexedFile
 
 SECONDS_PER_UNIT = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 PROCESSING_KEYS = ("space", "cohort", "res", "den", "desc")

@@ -16,15 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bidsface import description, maps, tables
 from bidsface.analysis import ParticipantResults, Results, StoredMap, StoredTable
-from bidsface.artifacts import Description
-from bidsface.citations import check_citations
+from bidsface.derivatives import description, maps, tables
+from bidsface.derivatives.artifacts import Description
+from bidsface.derivatives.citations import check_citations
+from bidsface.derivatives.locks import locked, remove_abandoned, scratch_folder
+from bidsface.derivatives.receipts import FileRecord, Receipt, ReceiptFolder
+from bidsface.derivatives.staging import Staged, stage
+from bidsface.derivatives.units import Provenance, Unit
 from bidsface.errors import BidsfaceError, InputError
-from bidsface.locks import locked, remove_abandoned, scratch_folder
-from bidsface.receipts import FileRecord, Receipt, ReceiptFolder
-from bidsface.staging import Staged, stage
-from bidsface.units import Provenance, Unit
 
 __all__ = ["OutputFolder", "Provenance", "Unit"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bidsface.derivatives.names import check_label
 from bidsface.errors import BidsfaceError
-from bidsface.names import check_label
 
 
 @dataclass(frozen=True)

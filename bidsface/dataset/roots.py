@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bidsface.dataset.sidecars import read_json
 from bidsface.entities import listing, natural_key, strip_prefix
 from bidsface.errors import InputError, UsageError
 from bidsface.settings import Settings
-from bidsface.sidecars import read_json
 
 DESCRIPTION = "dataset_description.json"
 

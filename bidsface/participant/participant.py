@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from bidsface.analysis import Region, Results, Samples, Voxels
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import ParticipantFiles
-from bidsface.masking import FoundRegions, find_regions
-from bidsface.preparation import PreparedRun, PreparedRuns, prepare_runs
+from bidsface.participant.preparation import PreparedRun, PreparedRuns, prepare_runs
 from bidsface.recipe import Recipe
 from bidsface.regions import RegionSource
+from bidsface.regions.masking import FoundRegions, find_regions
 from bidsface.samples import empty_samples
 from bidsface.volumes import common_grid, read_series
 
@@ -197,7 +197,7 @@ class LoadedParticipant:
 
     def overview(self) -> Results:
         """Return what was read, cleaned and left out, as the host's own unit ``data``."""
-        from bidsface.overview import describe_participant
+        from bidsface.participant.overview import describe_participant
 
         return describe_participant(self)
 

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from bidsface.citations import methods_text
+from bidsface.derivatives.citations import methods_text
 
 if TYPE_CHECKING:
-    from bidsface.receipts import Receipt
+    from bidsface.derivatives.receipts import Receipt
 
 PX_PER_UNIT = {"pt": 96 / 72, "px": 1.0, "in": 96.0, "mm": 96 / 25.4, "": 1.0}
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from bidsface.report_content import Page, group_page, participant_page
+from bidsface.report.content import Page, group_page, participant_page
 
 if TYPE_CHECKING:
     from bidsface.derivatives import OutputFolder
@@ -74,7 +74,7 @@ def _render(template: str, page: Page, context: ReportContext) -> str:
 @cache
 def _templates() -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("bidsface"),
+        loader=jinja2.PackageLoader("bidsface.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

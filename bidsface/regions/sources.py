@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from bidsface.analysis import AnalysisOptions, Grid
 from bidsface.errors import InputError
 from bidsface.files import ParticipantFiles
-from bidsface.freesurfer import label_indices
+from bidsface.regions.freesurfer import label_indices
 from bidsface.volumes import common_brain, read_volume, same_grid, to_grid
 
 Mask = NDArray[np.bool_]

@@ -16,8 +16,8 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from bidsface.analysis import Results, Summary
+from bidsface.derivatives.units import Provenance, Unit
 from bidsface.errors import BidsfaceError
-from bidsface.units import Provenance, Unit
 
 Cell = str | int | float | bool | None
 

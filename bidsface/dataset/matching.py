@@ -6,11 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bidsface.entities import equal, joined, listing, natural_key, without
-from bidsface.errors import InputError
-from bidsface.files import ParticipantFiles, Run
-from bidsface.indexing import IndexedFile
-from bidsface.sidecars import (
+from bidsface.dataset.indexing import IndexedFile
+from bidsface.dataset.sidecars import (
     PROCESSING_KEYS,
     Sidecars,
     UnusableRunError,
@@ -18,6 +15,9 @@ from bidsface.sidecars import (
     repetition_time,
     start_time,
 )
+from bidsface.entities import equal, joined, listing, natural_key, without
+from bidsface.errors import InputError
+from bidsface.files import ParticipantFiles, Run
 
 CONFOUND_SUFFIXES = ("timeseries", "regressors")
 SEGMENTATIONS = ("aparcaseg", "aseg")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bidsface.analysis import Results
-from bidsface.artifacts import Artifact, Description, sidecar_bytes
+from bidsface.derivatives.artifacts import Artifact, Description, sidecar_bytes
+from bidsface.derivatives.receipts import FileRecord
 from bidsface.errors import BidsfaceError
-from bidsface.receipts import FileRecord
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Figure, Parcellation, Results, Summary
-from bidsface.data_methods import CITATIONS, methods_text
-from bidsface.preparation import PreparedRun, classes_not_found
+from bidsface.participant.methods import CITATIONS, methods_text
+from bidsface.participant.preparation import PreparedRun, classes_not_found
 from bidsface.samples import output_entities
 
 if TYPE_CHECKING:
-    from bidsface.participant import LoadedParticipant
+    from bidsface.participant.participant import LoadedParticipant
 
 MISSING = "n/a"
 

@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bidsface.analysis import Voxels
-from bidsface.carpets import carpet_picture, volume_slots
-from bidsface.scene import (
+from bidsface.figures.carpets import carpet_picture, volume_slots
+from bidsface.figures.scene import (
     AXIAL,
     CORONAL,
     SAGITTAL,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bidsface.dataset.filters import SPACE_KEYS, Constraint, read_filters, spelled
+from bidsface.dataset.spaces import SpaceRequest, space_request
 from bidsface.entities import strip_prefix
 from bidsface.errors import UsageError
-from bidsface.filters import SPACE_KEYS, Constraint, read_filters, spelled
 from bidsface.recipe import Inputs
 from bidsface.settings import Settings
-from bidsface.spaces import SpaceRequest, space_request
 
 
 @dataclass(frozen=True)

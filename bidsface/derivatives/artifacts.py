@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsface import maps, tables
 from bidsface.analysis import (
     Column,
     Figure,
@@ -26,9 +25,10 @@ from bidsface.analysis import (
     Table,
     Voxels,
 )
+from bidsface.derivatives import maps, tables
+from bidsface.derivatives.names import TABLE_SUFFIXES, check_label, file_path
+from bidsface.derivatives.units import Provenance, Unit
 from bidsface.errors import BidsfaceError
-from bidsface.names import TABLE_SUFFIXES, check_label, file_path
-from bidsface.units import Provenance, Unit
 
 ROW = "row_name"
 """Column of a matrix file that names its rows."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bidsface.report_parts import (
+from bidsface.report.parts import (
     FigureView,
     MethodsView,
     TableView,
@@ -19,8 +19,8 @@ from bidsface.report_parts import (
 
 if TYPE_CHECKING:
     from bidsface.derivatives import OutputFolder
-    from bidsface.receipts import Receipt
-    from bidsface.report import ReportContext
+    from bidsface.derivatives.receipts import Receipt
+    from bidsface.report.pages import ReportContext
 
 DATA = "data"
 """Name of the host's own unit: what was read, cleaned and left out."""

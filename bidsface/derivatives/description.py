@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bidsface import __version__
+from bidsface.derivatives.names import NEW_SUFFIXES
 from bidsface.errors import UsageError
-from bidsface.names import NEW_SUFFIXES
 
 CODE_URL = "https://github.com/bidsface/bidsface"
 BIDS_VERSION = "1.11.1"

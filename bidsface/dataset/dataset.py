@@ -8,19 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bidsface.annex import file_state, require_content
+from bidsface.dataset.annex import file_state, require_content
+from bidsface.dataset.filters import allowed, apply, check_known
+from bidsface.dataset.indexing import DATABASE_FILE, database_folder, index_files, survey
+from bidsface.dataset.matching import ParticipantIndex, participant_files
+from bidsface.dataset.roots import absolute, find_roots, is_within, participant_labels, subfolders
+from bidsface.dataset.selection import Selection, selection
+from bidsface.dataset.sidecars import Sidecars
+from bidsface.dataset.spaces import choose_space, in_space
 from bidsface.entities import listing, strip_prefix
 from bidsface.errors import InputError, UsageError
 from bidsface.files import ParticipantFiles
-from bidsface.filters import allowed, apply, check_known
-from bidsface.indexing import DATABASE_FILE, database_folder, index_files, survey
-from bidsface.matching import ParticipantIndex, participant_files
 from bidsface.recipe import Inputs
-from bidsface.roots import absolute, find_roots, is_within, participant_labels, subfolders
-from bidsface.selection import Selection, selection
 from bidsface.settings import Settings
-from bidsface.sidecars import Sidecars
-from bidsface.spaces import choose_space, in_space
 
 if TYPE_CHECKING:
     import pandas as pd

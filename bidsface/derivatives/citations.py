@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bidsface import bibtex
+from bidsface.derivatives import bibtex
+from bidsface.derivatives.receipts import Receipt
 from bidsface.errors import BidsfaceError
-from bidsface.receipts import Receipt
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bidsface.derivatives import OutputFolder
+    from bidsface.derivatives.folder import OutputFolder
 
 GROUP = re.compile(r"\[(@[^\]]+)\]")
 KEY = re.compile(r"@([\w:.-]*\w)")

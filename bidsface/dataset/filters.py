@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bidsface.dataset.indexing import IndexedFile
 from bidsface.entities import LONG_NAMES, SHORT_KEYS, listing, same_label, strip_prefix
 from bidsface.errors import InputError, UsageError
-from bidsface.indexing import IndexedFile
 
 NATIVE = "native"
 SPACE_KEYS = ("space", "cohort", "res")
