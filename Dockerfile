@@ -20,7 +20,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     pip wheel --quiet --no-deps --wheel-dir /wheels /src \
     && python -m venv --without-pip /opt/bidsface \
     && pip --python /opt/bidsface/bin/python install --quiet --no-compile \
-       "$(ls /wheels/*.whl)[${EXTRAS}]"
+       "$(ls /wheels/*.whl)${EXTRAS:+[${EXTRAS}]}"
 # The packages' own test suites are dropped. Byte code is compiled here because nobody can write
 # it later, and unchecked because copying an image may change the times of the sources.
 RUN find /opt/bidsface/lib -type d -name tests -prune -exec rm -r {} + \

@@ -18,6 +18,10 @@ RISE, SETTLE = 0.8, 3.5
 """Time constants (s) with which a head follows a pose and comes back from it."""
 ESTIMATION_ERROR = 0.003
 """Standard deviation (mm) of what the registration misreads."""
+EDGE_RESIDUE = 0.3
+"""Share of the change at edges that realignment and interpolation leave."""
+FIELD_CHANGE = 0.018
+"""Standard deviation over the brain of the smooth change, as a fraction of the baseline per mm."""
 
 
 def draw_habits(rng: np.random.Generator, size: float) -> NDArray[np.float64]:
@@ -109,7 +113,6 @@ def draw_leak(rng: np.random.Generator, anatomy: Anatomy) -> NDArray[np.float32]
     image = gaussian_filter(anatomy.t1w, 0.5)
     gradient = np.stack([axis[anatomy.brain] for axis in np.gradient(image, anatomy.voxel_size)])
     arms = np.cross(anatomy.coordinates / HEAD_RADIUS, gradient.T).T
-    edges = -0.1 * np.concatenate([gradient, arms]) / max(float(image.max()), 1e-6)
-    return (edges + 0.016 * draw_smooth_maps(rng, anatomy, len(PARAMETERS), 25.0)).astype(
-        np.float32
-    )
+    edges = -EDGE_RESIDUE * np.concatenate([gradient, arms]) / image.max()
+    field = FIELD_CHANGE * draw_smooth_maps(rng, anatomy, len(PARAMETERS), 25.0)
+    return (edges + field).astype(np.float32)

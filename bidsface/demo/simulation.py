@@ -64,7 +64,7 @@ class FacesDesign:
     runs: int = 4
     trials_per_class: int = 8
     voxel_size_mm: float = 6.0
-    snr: tuple[float, float] = (0.17, 0.15)
+    snr: tuple[float, float] = (0.17, 0.135)
     motion_mm: float = 0.25
     shuffle_labels: bool = False
 
