@@ -16,10 +16,9 @@ from bidsface.numerics.linear import (
     FoldKernel,
     batches,
     fold_kernels,
-    location_scale,
     one_hot,
     ridge_operator,
-    scaled_grams,
+    standardize,
 )
 from bidsface.numerics.patterns import weights_and_patterns
 from bidsface_decoding.estimators import ESTIMATORS, Ridge, ShrinkageLDA
@@ -197,15 +196,15 @@ def test_batches_hold_every_labelling_once():
         np.testing.assert_array_equal(np.concatenate(parts), codes)
 
 
-def test_grams_equal_scaled_data_in_any_blocks():
+def test_kernels_equal_scaled_data_in_any_blocks():
     X, _, folds = problem(3, 50)
     columns = np.arange(0, 50, 2)
-    trains = [train for train, _ in folds]
-    grams = scaled_grams(X.astype(np.float32), columns, trains, block_size=7)
-    for gram, train in zip(grams, trains, strict=True):
+    kernels = list(fold_kernels(X.astype(np.float32), columns, folds, block_size=7))
+    for kernel, (train, test) in zip(kernels, folds, strict=True):
         scaler = StandardScaler().fit(X[train][:, columns])
-        Z = scaler.transform(X[:, columns])
-        np.testing.assert_allclose(gram, Z @ Z.T, rtol=1e-4, atol=1e-4)
+        known, held_out = (scaler.transform(X[part][:, columns]) for part in (train, test))
+        np.testing.assert_allclose(kernel.train, known @ known.T, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(kernel.test, held_out @ known.T, rtol=1e-4, atol=1e-4)
     few = list(fold_kernels(X, columns, folds, max_elements=1))
     many = list(fold_kernels(X, columns, folds))
     for one, other in zip(few, many, strict=True):
@@ -232,14 +231,15 @@ def test_values_that_are_not_finite_are_refused():
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4, 1e-3])
-def test_location_scale_equals_standard_scaler(offset):
+def test_standardize_equals_standard_scaler(offset):
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((20, 5)) * np.array([1.0, 1e-3, 10, 0, 0]) + offset
+    X = rng.standard_normal((30, 5)) * np.array([1.0, 1e-3, 10, 0, 0]) + offset
     X[:, 4] = 0.1  # not representable: its computed variance is not exactly 0
-    scaler = StandardScaler().fit(X)
-    mean, scale = location_scale(X)
-    np.testing.assert_allclose(mean, scaler.mean_)
-    np.testing.assert_allclose(scale, scaler.scale_, rtol=1e-9)
+    scaler = StandardScaler().fit(X[:20])
+    known, held_out = X[:20].copy(), X[20:].copy()
+    standardize(known, held_out)
+    np.testing.assert_allclose(known, scaler.transform(X[:20]), atol=1e-8)
+    np.testing.assert_allclose(held_out, scaler.transform(X[20:]), atol=1e-8)
 
 
 @pytest.mark.parametrize("n_decisions", [1, 3])

@@ -24,6 +24,7 @@ from bidsface.numerics.linear import (
     batches,
     largest,
     one_hot,
+    rowwise,
     spectrum,
 )
 
@@ -72,7 +73,7 @@ def within_scatter(
         ``sum_i |w_i|^2``, ``sum_i |w_i|^4`` and ``||W W'||_F^2``.
     """
     share = 1.0 / np.maximum(counts, 1.0)
-    rows = indicators @ gram  # (n_labellings, n_classes, n)
+    rows = rowwise(indicators, gram)  # (n_labellings, n_classes, n)
     between = rows @ indicators.transpose(0, 2, 1)  # (n_labellings, n_classes, n_classes)
     own = np.diagonal(between, axis1=1, axis2=2) * share**2
     norms = np.diagonal(gram) + np.einsum(
@@ -122,7 +123,7 @@ def fit_discriminants(
         shrink = np.full_like(shrink, shrinkage)
     share = 1.0 / np.maximum(counts, 1.0)
     total = (1.0 - shrink[:, None]) * training.values / n + (shrink * moments[0] / (n * p))[:, None]
-    means = (indicators @ training.vectors) * share[:, :, None]  # class means, (b, k, r)
+    means = rowwise(indicators, training.vectors) * share[:, :, None]  # class means, (b, k, r)
     spread = (means * (training.values / total)[:, None, :]) @ means.transpose(0, 2, 1)
     prior = counts / n
     inner = np.eye(n_classes) - (1.0 - shrink)[:, None, None] * prior[:, :, None] * spread
@@ -130,7 +131,7 @@ def fit_discriminants(
     norms = np.einsum("bkl,blk->bk", spread, inverse)
     with np.errstate(divide="ignore"):
         constant = np.log(prior) - 0.5 * norms
-    dual = inverse.transpose(0, 2, 1) @ (means / total[:, None, :]) @ training.vectors.T
+    dual = rowwise(inverse.transpose(0, 2, 1) @ (means / total[:, None, :]), training.vectors.T)
     return Discriminant(dual, constant, shrink)
 
 
@@ -154,7 +155,7 @@ def discriminant_predictions(
     predicted: list[NDArray[np.integer]] = []
     for batch in batches(codes, n_classes):
         fitted = fit_discriminants(training, batch, n_classes, shrinkage)
-        scores = fitted.dual @ kernel.test.T + fitted.constant[:, :, None]
+        scores = rowwise(fitted.dual, kernel.test.T) + fitted.constant[:, :, None]
         counts = np.isfinite(fitted.constant).astype(np.intp)
         predicted.append(largest(scores, counts))
     return np.concatenate(predicted)

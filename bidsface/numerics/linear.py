@@ -13,7 +13,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, eigh
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.integer]
@@ -79,97 +78,98 @@ class DualEstimator(Protocol):
         """
 
 
-def location_scale(X: Floats) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of every column, 1 where a column is constant.
+def standardize(train: Floats, *others: Floats) -> None:
+    """Scale columns in place to mean 0 and standard deviation 1, both of the training part.
 
-    Follows ``sklearn.preprocessing.StandardScaler``, also in what counts as constant.
+    Follows ``sklearn.preprocessing.StandardScaler``, also in what counts as a constant column: that
+    is centred and not divided.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-
-    Returns
-    -------
-    mean, scale : ndarray of shape (n_features,)
+    train : ndarray of shape (n_train, n_features)
+    *others : ndarray of shape (n, n_features)
+        Other samples, such as those of the test part.
     """
-    n, eps = len(X), np.finfo(np.float64).eps
-    mean = X.mean(axis=0)
-    variance = np.square(X - mean).mean(axis=0)
+    n, eps = len(train), np.finfo(np.float64).eps
+    mean = train.mean(axis=0)
+    train -= mean
+    variance = np.einsum("ij,ij->j", train, train) / n
     constant = variance <= n * eps * variance + (n * mean * eps) ** 2
-    return mean, np.where(constant, 1.0, np.sqrt(variance))
-
-
-def scaled_grams(
-    X: NDArray[np.floating],
-    columns: NDArray[np.intp],
-    trains: Sequence[NDArray[np.intp]],
-    block_size: int = 2048,
-) -> Floats:
-    """Return the Gram matrix of all samples once per fold, scaled on the fold's training part.
-
-    Voxels are taken in blocks, so that nothing of the size of ``X`` is copied and sums are in
-    double precision whatever the precision of ``X``.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_voxels)
-    columns : ndarray of shape (n_features,)
-        Voxels to use.
-    trains : sequence of ndarray of int
-        Training samples of every fold.
-    block_size : int
-        Voxels per block.
-
-    Returns
-    -------
-    ndarray of shape (n_folds, n_samples, n_samples)
-
-    Raises
-    ------
-    ValueError
-        If ``X`` holds values that are not finite.
-    """
-    grams = np.zeros((len(trains), len(X), len(X)))
-    for start in range(0, len(columns), block_size):
-        block = np.asarray(X[:, columns[start : start + block_size]], dtype=np.float64)
-        for gram, train in zip(grams, trains, strict=True):
-            mean, scale = location_scale(block[train])
-            scaled = (block - mean) / scale
-            gram += scaled @ scaled.T
-    if not np.isfinite(grams).all():
-        raise ValueError("the data hold values that are not finite")
-    return grams
+    scale = np.where(constant, 1.0, np.sqrt(variance))
+    train /= scale
+    for other in others:
+        other -= mean
+        other /= scale
 
 
 def fold_kernels(
     X: NDArray[np.floating],
     columns: NDArray[np.intp],
     folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    block_size: int = 1024,
     max_elements: int = 16_000_000,
 ) -> Iterator[FoldKernel]:
-    """Yield the kernel of every ``(train, test)`` fold, several folds per pass over the voxels.
+    """Yield the kernel of every fold, features scaled on the fold's training part.
+
+    Voxels are taken in blocks, so that nothing of the size of ``X`` is copied and sums are in
+    double precision whatever the precision of ``X``; several folds share a pass over the voxels.
 
     Parameters
     ----------
-    X, columns
-        As for `scaled_grams`.
+    X : ndarray of shape (n_samples, n_voxels)
+    columns : ndarray of shape (n_features,)
+        Voxels to use.
     folds : sequence of (train, test)
         Indices of samples.
+    block_size : int
+        Voxels per block.
     max_elements : int
-        Most numbers that the Gram matrices in memory may hold together.
+        Most numbers that the kernels in memory may hold together.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` holds values that are not finite.
     """
     at_once = max(1, max_elements // len(X) ** 2)
     for start in range(0, len(folds), at_once):
-        part = folds[start : start + at_once]
-        grams = scaled_grams(X, columns, [train for train, _ in part])
-        for gram, (train, test) in zip(grams, part, strict=True):
-            yield FoldKernel(gram[np.ix_(train, train)], gram[np.ix_(test, train)], len(columns))
+        yield from _kernels(X, columns, folds[start : start + at_once], block_size)
+
+
+def _kernels(
+    X: NDArray[np.floating],
+    columns: NDArray[np.intp],
+    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    block_size: int,
+) -> list[FoldKernel]:
+    kernels = [
+        FoldKernel(
+            np.zeros((len(train), len(train))), np.zeros((len(test), len(train))), len(columns)
+        )
+        for train, test in folds
+    ]
+    for start in range(0, len(columns), block_size):
+        block = np.asarray(X[:, columns[start : start + block_size]], dtype=np.float64)
+        for kernel, (train, test) in zip(kernels, folds, strict=True):
+            known, held_out = block[train], block[test]
+            standardize(known, held_out)
+            np.add(kernel.train, known @ known.T, out=kernel.train)
+            np.add(kernel.test, held_out @ known.T, out=kernel.test)
+    if not all(np.isfinite(one.train).all() and np.isfinite(one.test).all() for one in kernels):
+        raise ValueError("the data hold values that are not finite")
+    return kernels
 
 
 def one_hot(codes: Codes, n_classes: int) -> Floats:
     """Return class indicators, shape (n_labellings, n_classes, n_samples)."""
     classes = np.arange(n_classes, dtype=codes.dtype)
     return (codes[:, None, :] == classes[None, :, None]).astype(np.float64)
+
+
+def rowwise(stack: Floats, matrix: Floats) -> Floats:
+    """Return ``stack @ matrix`` as one product: NumPy would make one per labelling."""
+    flat = stack.reshape(-1, stack.shape[-1]) @ matrix
+    return flat.reshape(*stack.shape[:-1], matrix.shape[1])
 
 
 def batches(codes: Codes, n_classes: int, max_elements: int = 4_000_000) -> Iterator[Codes]:
@@ -179,7 +179,7 @@ def batches(codes: Codes, n_classes: int, max_elements: int = 4_000_000) -> Iter
         yield codes[start : start + size]
 
 
-def largest(decisions: Floats, counts: NDArray[np.integer]) -> Codes:
+def largest(decisions: Floats, counts: NDArray[np.number]) -> Codes:
     """Return the class of the largest decision among the classes that have samples.
 
     Parameters
@@ -210,8 +210,7 @@ def ridge_operator(kernel: FoldKernel, alpha: float) -> Floats:
     ndarray of shape (n_test, n_train)
     """
     n = len(kernel.train)
-    factor = cho_factor(kernel.train + alpha * np.eye(n), lower=True, overwrite_a=True)
-    dual = cho_solve(factor, kernel.test.T).T
+    dual = np.linalg.solve(kernel.train + alpha * np.eye(n), kernel.test.T).T
     return dual - dual.mean(axis=1, keepdims=True) + 1.0 / n
 
 
@@ -235,13 +234,13 @@ def ridge_predictions(kernel: FoldKernel, codes: Codes, n_classes: int, alpha: f
     predicted = []
     for batch in batches(codes, n_classes):
         targets = one_hot(batch, n_classes)
-        predicted.append(largest(targets @ operator.T, targets.sum(axis=2).astype(np.intp)))
+        predicted.append(largest(rowwise(targets, operator.T), targets.sum(axis=2)))
     return np.concatenate(predicted)
 
 
 def spectrum(gram: Floats) -> tuple[Floats, Floats]:
     """Return the positive eigenvalues (r,) and eigenvectors (n, r) of a Gram matrix."""
-    values, vectors = eigh(gram)
+    values, vectors = np.linalg.eigh(gram)
     keep = values > max(values[-1], 0.0) * len(gram) * np.finfo(np.float64).eps
     return values[keep], vectors[:, keep]
 

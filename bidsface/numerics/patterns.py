@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface.numerics.linear import Floats, location_scale
+from bidsface.numerics.linear import Floats, standardize
 
 
 def weights_and_patterns(
@@ -43,11 +43,10 @@ def weights_and_patterns(
     patterns = np.empty_like(weights)
     for start in range(0, len(columns), block_size):
         part = slice(start, start + block_size)
-        block = np.asarray(X[:, columns[part]], dtype=np.float64)
-        mean, scale = location_scale(block)
-        scaled = (block - mean) / scale
-        weights[part] = scaled.T @ dual.T
-        patterns[part] = scaled.T @ mixing
+        block = X[:, columns[part]].astype(np.float64)
+        standardize(block)
+        weights[part] = block.T @ dual.T
+        patterns[part] = block.T @ mixing
     return weights, patterns
 
 

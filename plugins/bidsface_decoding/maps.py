@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, NuSVC
 
 from bidsface.analysis import Entities, Map, Participant, Region, Samples
-from bidsface.numerics.linear import DualEstimator, scaled_grams
+from bidsface.numerics.linear import DualEstimator, fold_kernels
 from bidsface.numerics.patterns import latent_to_pattern, weights_and_patterns
 from bidsface_decoding.tables import variant
 
@@ -87,7 +87,8 @@ def fit_maps(
     weights, patterns : ndarray of shape (n_features, n_decisions), or None
     """
     if isinstance(estimator, DualEstimator):
-        gram = scaled_grams(X, columns, [np.arange(len(X))])[0]
+        everything, nothing = np.arange(len(X)), np.arange(0)
+        gram = next(fold_kernels(X, columns, [(everything, nothing)])).train
         dual = estimator.dual_weights(gram, codes, len(columns))
         return weights_and_patterns(X, columns, dual, gram)
     scaled = StandardScaler().fit_transform(X[:, columns])
