@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -105,8 +105,8 @@ class Samples:
     motion : ndarray of shape (n_samples, n_parameters)
         Head-motion parameters of the same samples, filtered like the data but never regressed out.
     entities : mapping
-        BIDS entities that all pooled runs have in common (``ses``, ``task``, ``acq``, ...), without
-        ``sub``, ``space`` and ``res``.
+        BIDS entities that all pooled runs have in common (``ses``, ``task``, ``acq``, ``space``,
+        ...), without ``sub``; results made of these samples carry them in their names.
     """
 
     name: str
@@ -366,6 +366,24 @@ class Analysis(ABC):
         digest = hashlib.sha256("\0".join((self.label, *keys)).encode()).digest()
         words = tuple(int(word) for word in np.frombuffer(digest[:16], dtype="<u4"))
         return np.random.SeedSequence(self.random_seed, spawn_key=words)
+
+    def check(self, options: Any, samples: Collection[str], regions: Collection[str]) -> None:
+        """Refuse, before any data are read, options that cannot work with a recipe.
+
+        Parameters
+        ----------
+        options : Options
+        samples : collection of str
+            Kinds of samples of the recipe.
+        regions : collection of str
+            Its regions and region sets.
+
+        Raises
+        ------
+        RecipeError
+            With the key, and what would be allowed.
+        """
+        return
 
     @abstractmethod
     def participant(self, participant: Participant, options: Any) -> Results:

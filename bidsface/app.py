@@ -18,7 +18,7 @@ from bidsface.files import ParticipantFiles
 from bidsface.group_level import process_group
 from bidsface.memory import processes_that_fit, study_cost
 from bidsface.participant_level import ParticipantJob, ParticipantOutcome, process_participant
-from bidsface.planning import OVERVIEW, input_states, participant_unit
+from bidsface.planning import OVERVIEW, check_analyses, input_states, participant_unit
 from bidsface.plugins import Plugins, load_plugins
 from bidsface.recipe_loading import LoadedRecipe, load_recipe
 from bidsface.report import ReportContext, write_group_report, write_participant_report
@@ -72,6 +72,7 @@ def run(settings: Settings, console: Console) -> Outcome:
         if record.error is not None:
             console.say(f"plugin {record.name} is left out, it fails to import: {record.error}")
     loaded = load_recipe(settings.recipe, plugins, settings.overrides, settings.analysis)
+    check_analyses(loaded, plugins, settings.random_seed)
     output = OutputFolder(settings.output_dir)
     context = ReportContext(
         command=settings.command,

@@ -42,6 +42,9 @@ class Limited:
 
     def __call__(self, job: object) -> object:
         """Set the limit and call the function."""
+        # A limit reaches only the libraries that are loaded: these bring BLAS and OpenMP.
+        import numpy  # noqa: F401
+        import sklearn.utils._openmp_helpers  # noqa: F401
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(limits=self.threads)

@@ -24,7 +24,7 @@ class Run:
         ``StartTime`` (fMRIPrep's slice timing correction), else 0.
     mask, confounds, events : Path or None
     segmentations : mapping of str to Path
-        ``aparcaseg`` and ``aseg`` images on the grid of the BOLD run.
+        ``aparcaseg`` and ``aseg`` images in the space of the BOLD run, on its grid or another.
     """
 
     bold: Path
@@ -39,7 +39,7 @@ class Run:
     @property
     def block(self) -> str:
         """Name of the run within its participant, such as ``ses-1_task-display_run-2``."""
-        hidden = ("sub", "space", "res")
+        hidden = ("sub", "space", "cohort", "res")
         return "_".join(
             f"{key}-{value}" for key, value in self.entities.items() if key not in hidden
         )

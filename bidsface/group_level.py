@@ -10,7 +10,7 @@ from bidsface.derivatives import OutputFolder, Provenance, Unit
 from bidsface.derivatives.receipts import Receipt
 from bidsface.errors import BidsfaceError, UsageError
 from bidsface.execution import worker_name
-from bidsface.planning import group_unit, software_versions, unit_options
+from bidsface.planning import build_analysis, group_unit, software_versions, unit_options
 from bidsface.plugins import Plugins
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.settings import Settings
@@ -88,8 +88,7 @@ def _compute(
 ) -> None:
     started = time.time()
     labels = [receipt.unit.participant or "" for receipt in receipts]
-    kind = plugins.analyses[loaded.recipe.analyses[unit.analysis].analysis]
-    instance = kind(unit.analysis, settings.random_seed, plugins.estimators)
+    instance = build_analysis(unit.analysis, loaded, plugins, settings.random_seed)
     results = instance.group(
         output.participant_results(unit.analysis, labels), loaded.options[unit.analysis]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bidsface.files import ParticipantFiles
 from bidsface.settings import Settings
@@ -52,10 +53,10 @@ def processes_that_fit(settings: Settings, participants: Sequence[ParticipantFil
     return max(1, min(settings.nprocs, fits))
 
 
-def _shape(path: object) -> tuple[int, ...]:
+def _shape(path: Path) -> tuple[int, ...]:
     import nibabel
 
     try:
-        return tuple(nibabel.load(path).shape)  # type: ignore[arg-type]
+        return tuple(nibabel.load(path).shape)
     except Exception:  # unreadable images are reported where they are read
         return (0,)

@@ -13,7 +13,7 @@ from bidsface.errors import BidsfaceError
 from bidsface.execution import worker_name
 from bidsface.files import ParticipantFiles
 from bidsface.participant import LoadedParticipant
-from bidsface.planning import OVERVIEW, software_versions, unit_options
+from bidsface.planning import OVERVIEW, build_analysis, software_versions, unit_options
 from bidsface.plugins import Plugins, load_plugins
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.report import ReportContext, write_participant_report
@@ -105,8 +105,7 @@ def _compute(
 ) -> Results:
     if analysis == OVERVIEW:
         return participant.overview()
-    kind = plugins.analyses[job.loaded.recipe.analyses[analysis].analysis]
-    instance = kind(analysis, job.settings.random_seed, plugins.estimators)
+    instance = build_analysis(analysis, job.loaded, plugins, job.settings.random_seed)
     return instance.participant(participant, job.loaded.options[analysis])
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bidsface import __version__
+from bidsface.analysis import Analysis
 from bidsface.derivatives import Unit
 from bidsface.derivatives.receipts import Receipt
+from bidsface.errors import RecipeError
 from bidsface.files import ParticipantFiles
 from bidsface.plugins import Plugins
 from bidsface.recipe_loading import LoadedRecipe
@@ -34,6 +36,33 @@ def software_versions(plugins: Plugins) -> dict[str, str]:
         except PackageNotFoundError:  # an optional one
             continue
     return versions
+
+
+def build_analysis(
+    label: str, loaded: LoadedRecipe, plugins: Plugins, random_seed: int
+) -> Analysis:
+    """Return an analysis of the recipe, ready to run."""
+    kind = plugins.analyses[loaded.recipe.analyses[label].analysis]
+    return kind(label, random_seed, plugins.estimators)
+
+
+def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> None:
+    """Let every analysis refuse options that cannot work, before any data are read.
+
+    Raises
+    ------
+    RecipeError
+        With the key, and what would be allowed.
+    """
+    recipe = loaded.recipe
+    regions = (*recipe.regions, *recipe.region_sets)
+    for label, options in loaded.options.items():
+        try:
+            build_analysis(label, loaded, plugins, random_seed).check(
+                options, tuple(recipe.samples), regions
+            )
+        except RecipeError as error:
+            raise RecipeError(f"recipe {recipe.name}, key analyses.{label}: {error}") from error
 
 
 def unit_options(loaded: LoadedRecipe, analysis: str) -> dict[str, Any]:

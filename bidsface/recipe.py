@@ -34,7 +34,7 @@ class Cleaning(Section):
 
     detrend: bool = True
     """Remove a linear trend per run."""
-    high_pass: float | None = Field(128.0, gt=0)
+    high_pass: float | None = Field(default=128.0, gt=0)
     """Cut-off period of the cosine high-pass filter (s); null for none."""
     confounds: Literal["motion6", "motion24", "none"] | tuple[str, ...] = "motion6"
     """Confounds to regress out: `motion6`, `motion24`, `none`, a list of column names, or a list of
@@ -43,19 +43,19 @@ class Cleaning(Section):
     """
     standardize: bool = True
     """Scale every voxel to mean 0 and standard deviation 1 per run."""
-    smoothing_fwhm: float | None = Field(None, gt=0)
+    smoothing_fwhm: float | None = Field(default=None, gt=0)
     """Full width at half maximum of a Gaussian filter (mm); null for none."""
-    drop_volumes: int = Field(0, ge=0)
+    drop_volumes: int = Field(default=0, ge=0)
     """Volumes to drop at the start of every run, beside the non-steady-state ones that fMRIPrep
     marks; onsets stay as they are.
     """
-    fd_threshold: float | None = Field(None, gt=0)
+    fd_threshold: float | None = Field(default=None, gt=0)
     """Volumes with a framewise displacement above this (mm) are censored; null for none."""
-    max_mean_fd: float | None = Field(None, gt=0)
+    max_mean_fd: float | None = Field(default=None, gt=0)
     """Runs with a mean framewise displacement above this (mm) are left out; null for none."""
-    max_censored: float = Field(0.5, ge=0, le=1)
+    max_censored: float = Field(default=0.5, ge=0, le=1)
     """Runs that lose more than this fraction of their volumes to censoring are left out."""
-    min_trials: int = Field(1, ge=1)
+    min_trials: int = Field(default=1, ge=1)
     """A run must keep this many trials of every class that it has, or it is left out."""
 
 
@@ -83,7 +83,7 @@ class SampleSpec(Section):
     """Haemodynamic lag (s): the first volume of an event is the first one acquired at or after
     onset + shift (kinds `volumes` and `average`).
     """
-    count: int | None = Field(None, ge=1)
+    count: int | None = Field(default=None, ge=1)
     """Volumes per event; null for as many as the event's duration holds, at least one (kinds
     `volumes` and `average`).
     """

@@ -225,8 +225,8 @@ def _table(run: PreparedRun, selection: Selection) -> pd.DataFrame:
 
 
 def output_entities(run: Run) -> dict[str, str]:
-    """Return the entities of a run that name results, without ``sub``, ``space`` and ``res``."""
-    return {k: v for k, v in run.entities.items() if k not in ("sub", "space", "res")}
+    """Return the entities of a run that name results: all but ``sub``."""
+    return {key: value for key, value in run.entities.items() if key != "sub"}
 
 
 def common_entities(runs: Sequence[Run]) -> dict[str, str]:

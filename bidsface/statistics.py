@@ -126,13 +126,13 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]
         NaN are dropped.
     level : float
     """
-    values = np.asarray(values, float)
-    values = values[~np.isnan(values)]
-    if len(values) < 2:
+    every = np.asarray(values, float)
+    known = every[~np.isnan(every)]
+    if len(known) < 2:
         return float("nan"), float("nan")
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    half = float(stats.t.ppf(0.5 + level / 2, len(values) - 1) * error)
-    return float(values.mean()) - half, float(values.mean()) + half
+    error = known.std(ddof=1) / np.sqrt(len(known))
+    half = float(stats.t.ppf(0.5 + level / 2, len(known) - 1) * error)
+    return float(known.mean()) - half, float(known.mean()) + half
 
 
 @dataclass(frozen=True, eq=False)

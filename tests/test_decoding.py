@@ -20,6 +20,7 @@ from bidsface.figures import render_svg
 from bidsface_decoding.analysis import Decoding
 from bidsface_decoding.crossvalidation import SPLITTERS, Fold, predict, trainable
 from bidsface_decoding.estimators import ESTIMATORS, Ridge
+from bidsface_decoding.options import build_estimators
 from bidsface_decoding.scoring import METRICS, accuracy, balanced_accuracy
 from bidsface_decoding.task import decode_task
 
@@ -403,7 +404,6 @@ def test_motion_without_parameters_is_told():
         ({"estimator_options": {"svm": {"C": 1}}}, "svm is not among the estimators ridge"),
         ({"estimator_options": {"ridge": {"C": 1}}}, "options are alpha"),
         ({"estimator_options": {"ridge": {"alpha": -1}}}, "estimator_options.ridge: .*alpha"),
-        ({"samples": ["betas"]}, "unknown kind of samples 'betas'; the recipe has averages"),
     ],
 )
 def test_wrong_options_are_named(options, message):
@@ -411,9 +411,25 @@ def test_wrong_options_are_named(options, message):
         analyse(make_participant(), **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": ["betas"]}, "samples: no 'betas' in the recipe; there is: averages"),
+        ({"regions": ["nose"]}, "regions: no 'nose' in the recipe; there is: brain, faces"),
+        ({"map_regions": ["nose"]}, "map_regions: no 'nose' in the recipe"),
+        ({"estimators": ["lasso"]}, "unknown estimator 'lasso'; there are lda, logistic, ridge"),
+    ],
+)
+def test_options_that_do_not_fit_the_recipe_are_refused_before_data_are_read(options, message):
+    with pytest.raises(RecipeError, match=message):
+        Decoding("within", 1).check(
+            Decoding.Options(**options), samples=["averages"], regions=["brain", "faces"]
+        )
+
+
 def test_estimator_options_reach_the_classifier():
-    built = Decoding("within", 1).check(Decoding.Options(estimator_options={"ridge": {"alpha": 7}}))
-    assert built["ridge"].alpha == 7
+    options = Decoding.Options(estimator_options={"ridge": {"alpha": 7}})
+    assert build_estimators(options, ESTIMATORS)["ridge"].alpha == 7
 
 
 def test_region_called_motion_is_refused():

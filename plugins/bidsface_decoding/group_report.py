@@ -11,6 +11,7 @@ from bidsface.analysis import Figure, Summary
 from bidsface_decoding.figures import Bar, BarPanel, accuracy_figure, confusion_figure
 from bidsface_decoding.group import Family
 from bidsface_decoding.options import MOTION, DecodingOptions
+from bidsface_decoding.report import without_constants
 from bidsface_decoding.scoring import METRICS
 from bidsface_decoding.tables import variant
 
@@ -111,16 +112,19 @@ def group_summary(
                     "Classifier": family.estimator,
                     METRICS[options.metric].description.capitalize(): round(row["value"], 3),
                     "95 % CI": _interval(row),
-                    "Chance": round(row["chance"], 3),
-                    "Participants": int(row["n"]),
                     "p (Wilcoxon)": _rounded(row["p"]),
                     "p (FDR)": _rounded(row["p_fdr"]),
                     "p (permutation)": _rounded(row["p_permutation"]),
                     "p (FWE)": _rounded(row["p_fwe"]),
                     "Head motion alone": np.nan if control is None else round(control["value"], 3),
+                    "Chance": round(row["chance"], 3),
+                    "Participants": int(row["n"]),
                 }
             )
-    return Summary(f"Decoding within task {task}", pd.DataFrame(rows), _reachable(overall))
+    frame, constants = without_constants(
+        pd.DataFrame(rows), ("Samples", "Classifier", "Chance", "Participants")
+    )
+    return Summary(f"Decoding within task {task}", frame, f"{constants}{_reachable(overall)}")
 
 
 def _reachable(overall: pd.DataFrame) -> str:
@@ -143,22 +147,25 @@ def _rounded(p: float) -> float:
 def group_highlights(
     families: Sequence[Family], table: pd.DataFrame, options: DecodingOptions
 ) -> Iterator[str]:
-    """Yield a sentence per kind of samples and classifier."""
+    """Yield a sentence per kind of samples and classifier, head motion beside it."""
     overall = table[table["metric"] == options.metric]
     label = METRICS[options.metric].description
+    controls = {one.samples: _row(one, MOTION, overall) for one in families if is_control(one)}
     for family in families:
+        if is_control(family):
+            continue
         rows = [_row(family, region, overall) for region in family.scores.columns]
         best = max(rows, key=lambda row: row["value"])
-        people = f"{len(family.scores)} participant{'s' if len(family.scores) > 1 else ''}"
-        where = "head motion alone" if is_control(family) else f"up to region {best['roi_name']}"
-        text = (
-            f"Task {family.task}, {family.samples}, {family.estimator}, {people}: mean {label} "
-            f"{best['value']:.2f} ({where}; chance {best['chance']:.2f})"
-        )
-        tested = not np.isnan(best["p"])
-        if tested and is_control(family):
-            text += f", p = {best['p']:.3g}"
-        elif tested:
+        text = f"Task {family.task}, {family.samples}, {family.estimator}: "
+        if not np.isnan(best["p"]):
             n_found = sum(row["p_fdr"] < 0.05 for row in rows)
-            text += f"; {n_found} of {len(rows)} regions with p_fdr < 0.05"
+            text += f"{n_found} of {len(rows)} regions above chance at p_fdr < 0.05; "
+        text += (
+            f"best {best['roi_name']}, mean {label} {best['value']:.2f} "
+            f"(chance {best['chance']:.3g}, {len(family.scores)} participants)"
+        )
+        control = controls.get(family.samples)
+        if control is not None:
+            text += f"; head motion alone {control['value']:.2f}"
+            text += "" if np.isnan(control["p"]) else f" (p = {control['p']:.2g})"
         yield f"{text}."

@@ -142,12 +142,21 @@ def score_summary(found: TaskDecoding, options: DecodingOptions) -> Summary:
         if len(found.relabellings.codes)
         else ""
     )
+    frame, constants = without_constants(pd.DataFrame(rows), ("Samples", "Classifier", "Chance"))
     return Summary(
         f"Decoding within task {found.task}",
-        pd.DataFrame(rows),
-        "FDR: adjusted over regions by Benjamini and Hochberg; FWE: by the largest score of every "
-        f"permutation.{reachable}",
+        frame,
+        f"{constants}FDR: adjusted over regions by Benjamini and Hochberg; FWE: by the largest "
+        f"score of every permutation.{reachable}",
     )
+
+
+def without_constants(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Drop columns that say the same in every row; return what they say as a sentence."""
+    constant = [name for name in columns if len(set(frame[name])) == 1]
+    said = ", ".join(f"{name.lower()} {frame[name].iloc[0]}" for name in constant)
+    sentence = f"{said[0].upper()}{said[1:]} in every row. " if said else ""
+    return frame.drop(columns=constant), sentence
 
 
 def _rounded(p: float) -> float:
@@ -161,7 +170,7 @@ def highlights(found: TaskDecoding, options: DecodingOptions) -> Iterator[str]:
         best = max(members, key=lambda outcome: outcome.scores.mean)
         text = (
             f"Task {found.task}, {samples}, {estimator}: {label} up to {best.scores.mean:.2f} "
-            f"(region {best.roi_name}; chance {best.chance:.2f}"
+            f"(region {best.roi_name}; chance {best.chance:.3g}"
         )
         text += f"; p = {best.p:.3g} before correction)" if best.p == best.p else ")"
         if best.p == best.p:
