@@ -95,7 +95,7 @@ def _run_on_dask(limited: Limited, jobs: Sequence[Job], address: str) -> Iterato
     except ImportError as error:
         raise UsageError("--dask-scheduler needs dask: pip install 'bidsface[dask]'") from error
     try:
-        client = Client(address, timeout="20s", set_as_default=False)
+        client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise UsageError(f"--dask-scheduler {address}: no scheduler answers there") from error
     with client:

@@ -118,7 +118,8 @@ def test_figures_summaries_and_sentences(results):
     summary = results.summaries[0]
     assert len(summary.frame) == 6
     assert "Wilcoxon 0.00781, permutation 0.000666" in summary.caption
-    assert "2 of 3 regions with p_fdr < 0.05" in results.highlights[0]
+    assert "2 of 3 regions above chance at p_fdr < 0.05" in results.highlights[0]
+    assert "head motion alone" in results.highlights[0]
     assert "stelzer2013" in results.citations
 
 

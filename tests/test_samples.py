@@ -303,5 +303,6 @@ def test_runs_without_trials_are_left_out(tmp_path):
 
 def test_common_entities(tmp_path):
     runs = [make_run(tmp_path, number, space="MNI152NLin2009cAsym") for number in ("1", "2")]
-    assert common_entities(runs) == {"task": "display"}
-    assert common_entities(runs[:1]) == {"task": "display", "run": "1"}
+    space = {"space": "MNI152NLin2009cAsym"}
+    assert common_entities(runs) == {"task": "display"} | space
+    assert common_entities(runs[:1]) == {"task": "display", "run": "1"} | space
