@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from sections import replace_section
 
 from bidsface.__main__ import main as bidsface
 from bidsface.demo.faces import write_study
@@ -26,7 +27,6 @@ from bidsface.demo.patterns import CONTROL, PLANTED, TASKS
 from bidsface.demo.truth import read_snr
 
 LEVEL = 0.05
-START, END = "<!-- faces_recovery: start -->", "<!-- faces_recovery: end -->"
 CHEAP = (
     "analyses.within.samples=[averages]",
     "analyses.within.permutations=0",
@@ -124,6 +124,8 @@ def document(scores: pd.DataFrame, snr: dict, seconds: float) -> str:
         return f"{row['mean']:.2f} ({row['low']:.2f}-{row['high']:.2f}){found}"
 
     lines = [
+        "## Planted regions in the faces study",
+        "",
         f"`python benchmarks/faces_recovery.py --seeds {seeds}`: {participants} participants, "
         f"chance {chance:.2f}, {seconds / 60:.0f} minutes.",
         "Each cell: mean accuracy of the group over seeds (smallest - largest), and in how many "
@@ -155,16 +157,6 @@ def document(scores: pd.DataFrame, snr: dict, seconds: float) -> str:
     return "\n".join(lines)
 
 
-def replace_section(path: Path, text: str) -> None:
-    """Write the section between its markers, which are added at the end if they are missing."""
-    old = path.read_text(encoding="utf-8") if path.exists() else "# Validation\n"
-    if START not in old:
-        old += f"\n## Planted regions in the faces study\n\n{START}\n{END}\n"
-    before, rest = old.split(START)
-    _, after = rest.split(END)
-    path.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
-
-
 def main() -> int:
     """Run the benchmark; return 1 if it falls short."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -183,7 +175,7 @@ def main() -> int:
         print(f"seed {seed}, {seconds:.0f} s: {'; '.join(misses) or 'all found'}", flush=True)
     scores = pd.concat(parts)
     text = document(scores, snr, time.perf_counter() - start)
-    replace_section(options.document, text)
+    replace_section(options.document, "faces_recovery", text)
     print(text)
     complaints = check(scores)
     print("\n".join(complaints) or "recovered as planted")

@@ -107,10 +107,7 @@ def _analyse(bids: Path, options: argparse.Namespace) -> int:
 
     output = bids.parent / "bidsface"
     processes = str(_processes(options))
-    status = bidsface([str(bids), str(output), "participant", "group", "--nprocs", processes])
-    if status == 0:
-        print(f"report: {output / 'group.html'}")
-    return status
+    return bidsface([str(bids), str(output), "participant", "group", "--nprocs", processes])
 
 
 if __name__ == "__main__":
