@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsface.arguments import build_parser, hyphenated
+from bidsface.configuration import replayed
 from bidsface.errors import BidsfaceError, UsageError
 from bidsface.settings import Settings
 
@@ -26,6 +28,7 @@ def run_command(argv: Sequence[str]) -> int:
     parser = build_parser()
     try:
         settings = read_settings(parser, hyphenated(argv))
+        _use_work_dir(settings)
     except UsageError as error:
         return _usage(str(error))
     except SystemExit as leaving:  # argparse: --help, --version and its own usage errors
@@ -34,7 +37,6 @@ def run_command(argv: Sequence[str]) -> int:
 
 
 def _run(settings: Settings) -> int:
-    _use_work_dir(settings)
     from bidsface.app import run
     from bidsface.console import make_console
 
@@ -58,16 +60,27 @@ def _run(settings: Settings) -> int:
 
 
 def _use_work_dir(settings: Settings) -> None:
-    """Send temporary files and matplotlib's cache to the work folder before anything uses them."""
+    """Send temporary files and matplotlib's cache to the work folder before anything uses them.
+
+    Raises
+    ------
+    UsageError
+        If the folder lies in the input or cannot be made.
+    """
     work_dir = settings.work_dir
     if work_dir is None:
         return
-    if settings.clean_workdir and (work_dir / "bidsface").is_dir():
-        import shutil
-
-        shutil.rmtree(work_dir / "bidsface")
-    own = work_dir / "bidsface"
-    own.mkdir(parents=True, exist_ok=True)
+    inputs = (settings.bids_dir, *settings.derivatives.values())
+    inside = any(work_dir.resolve().is_relative_to(folder) for folder in inputs)
+    if inside and not work_dir.resolve().is_relative_to(settings.output_dir):
+        raise UsageError(f"--work-dir {work_dir} lies in the input, which is never written to")
+    own = work_dir.resolve() / "bidsface"
+    try:
+        if settings.clean_workdir and own.is_dir():
+            shutil.rmtree(own)
+        own.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--work-dir {work_dir} cannot be written to: {error}") from error
     for variable in ("TMPDIR", "JOBLIB_TEMP_FOLDER", "MPLCONFIGDIR", "DASK_TEMPORARY_DIRECTORY"):
         os.environ[variable] = str(own)
 
@@ -83,8 +96,12 @@ def _defect(error: Exception, settings: Settings) -> int:
     name = f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     logs = settings.output_dir / "logs"
     path = (logs if logs.is_dir() else Path(tempfile.gettempdir())) / name
-    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    _usage(f"unexpected {type(error).__name__}: {error}; please report it with {path}")
+    where = f"please report it with {path}"
+    try:
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:  # a full disk, which may be the very reason
+        where = "the traceback could not be written, --debug shows it"
+    _usage(f"unexpected {type(error).__name__}: {error}; {where}")
     return 1
 
 
@@ -107,9 +124,9 @@ def read_settings(parser: argparse.ArgumentParser, argv: Sequence[str]) -> Setti
     """
     values = vars(parser.parse_args(argv))
     earlier = _json_object(values["config_file"], "--config-file")
-    if earlier:
+    if values["config_file"] is not None:
         # Earlier settings become defaults, so that flags given now still win.
-        parser.set_defaults(**_replayed(earlier, values["config_file"]))
+        parser.set_defaults(**replayed(earlier, values["config_file"]))
         values = vars(parser.parse_args(argv))
     for name in ("config_file", "notrack", "fs_license_file"):
         values.pop(name)
@@ -152,13 +169,6 @@ def _named_paths(texts: Sequence[str]) -> dict[str, Path]:
             raise UsageError(f"--derivatives {text}: there is no folder {path}")
         found[name] = Path(path).resolve()
     return found
-
-
-def _replayed(content: dict[str, Any], path: Path) -> dict[str, Any]:
-    arguments = content.get("arguments")
-    if not isinstance(arguments, dict):
-        raise UsageError(f"--config-file {path}: not a configuration that bidsface wrote to logs/")
-    return arguments
 
 
 def _json_object(path: Path | None, flag: str) -> dict[str, Any]:

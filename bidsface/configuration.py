@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bidsface import __version__
-from bidsface.recipe_loading import LoadedRecipe
+from bidsface.errors import UsageError
 from bidsface.settings import Settings
+
+if TYPE_CHECKING:
+    from bidsface.recipe_loading import LoadedRecipe
 
 REPLAYED = (
     "participant_label",
@@ -18,9 +22,7 @@ REPLAYED = (
     "task_id",
     "run",
     "space",
-    "recipe",
     "analysis",
-    "overrides",
     "random_seed",
     "omp_nthreads",
     "memory_mb",
@@ -36,6 +38,23 @@ def replayable(settings: Settings) -> dict[str, Any]:
     return {
         name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()
     }
+
+
+def replayed(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the arguments that a configuration stands for; its recipe is the recorded one.
+
+    Raises
+    ------
+    UsageError
+        If the file is not a configuration that bidsface wrote.
+    """
+    arguments = content.get("arguments")
+    if not isinstance(arguments, dict) or "recipe" not in content:
+        raise UsageError(f"--config-file {path}: not a configuration that bidsface wrote to logs/")
+    unknown = sorted(set(arguments) - {*REPLAYED, "derivatives"})
+    if unknown:
+        raise UsageError(f"--config-file {path}: unknown settings {', '.join(unknown)}")
+    return {**arguments, "recipe": str(path.resolve())}
 
 
 def write_configuration(settings: Settings, loaded: LoadedRecipe) -> Path:

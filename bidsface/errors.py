@@ -19,3 +19,7 @@ class PluginError(BidsfaceError):
 
 class UsageError(BidsfaceError):
     """The command line asks for something that does not exist or cannot be done."""
+
+
+class ExecutionError(BidsfaceError):
+    """The machinery that runs the work failed: a worker was killed, say."""

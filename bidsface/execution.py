@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bidsface.errors import UsageError
+from bidsface.errors import ExecutionError, UsageError
+
+KILLED = (
+    "a worker process was killed, most likely for lack of memory: use fewer --nprocs, or say with "
+    "--mem how much there is; the same command goes on from what is finished"
+)
 
 Job = TypeVar("Job")
 Outcome = TypeVar("Outcome")
@@ -72,6 +78,13 @@ def run_jobs(
         BLAS and OpenMP threads of each process.
     dask_scheduler : str, optional
         Address of a running dask scheduler, which then gets all jobs.
+
+    Raises
+    ------
+    ExecutionError
+        If a worker was killed.
+    UsageError
+        If no dask scheduler answers.
     """
     limited = Limited(function, threads)
     if dask_scheduler is not None:
@@ -86,12 +99,15 @@ def _run_in_processes(limited: Limited, jobs: Sequence[Job], processes: int) -> 
     from joblib import Parallel, delayed
 
     pool = Parallel(n_jobs=processes, return_as="generator_unordered", batch_size=1)
-    yield from pool(delayed(limited)(job) for job in jobs)
+    try:
+        yield from pool(delayed(limited)(job) for job in jobs)
+    except BrokenExecutor as error:
+        raise ExecutionError(KILLED) from error
 
 
 def _run_on_dask(limited: Limited, jobs: Sequence[Job], address: str) -> Iterator[Outcome]:
     try:
-        from distributed import Client, as_completed
+        from distributed import Client, KilledWorker, as_completed
     except ImportError as error:
         raise UsageError("--dask-scheduler needs dask: pip install 'bidsface[dask]'") from error
     try:
@@ -102,4 +118,7 @@ def _run_on_dask(limited: Limited, jobs: Sequence[Job], address: str) -> Iterato
         # Every job is work of its own, never a cached result of an earlier equal one.
         futures = client.map(limited, jobs, pure=False)
         for future in as_completed(futures, loop=client.loop):
-            yield future.result()
+            try:
+                yield future.result()
+            except KilledWorker as error:
+                raise ExecutionError(KILLED) from error

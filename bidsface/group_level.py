@@ -5,77 +5,132 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bidsface.derivatives import OutputFolder, Provenance, Unit
 from bidsface.derivatives.receipts import Receipt
 from bidsface.errors import BidsfaceError, UsageError
 from bidsface.execution import worker_name
+from bidsface.participant_level import checked_results
 from bidsface.planning import build_analysis, group_unit, software_versions, unit_options
 from bidsface.plugins import Plugins
-from bidsface.recipe_loading import LoadedRecipe
+from bidsface.recipe_loading import OVERVIEW, LoadedRecipe
 from bidsface.settings import Settings
 
 
-def group_receipts(
-    output: OutputFolder, analysis: str, loaded: LoadedRecipe, labels: Sequence[str]
-) -> list[Receipt]:
-    """Return the participants' receipts that the group level of an analysis reads.
+@dataclass(frozen=True)
+class GroupOutcome:
+    """How one analysis ended at group level; ``notes`` are for the console."""
+
+    computed: bool = False
+    kept: bool = False
+    failure: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Members:
+    """The participants' receipts that the group level reads, and who is left out and why."""
+
+    receipts: tuple[Receipt, ...]
+    notes: tuple[str, ...]
+
+
+def group_members(
+    output: OutputFolder,
+    analysis: str,
+    participants: Sequence[str],
+    loaded: LoadedRecipe,
+    settings: Settings,
+) -> Members:
+    """Find the participants that the group level of an analysis reads.
+
+    Participants that are no longer in the data set, or whose data could not be read, are left out:
+    what they have in the output folder does not speak for them any more.
 
     Raises
     ------
     UsageError
         If no participant has finished the analysis, or some did with other options.
     """
-    found = [
+    unreadable = {
+        receipt.unit.participant
+        for receipt in output.receipts(level="participant", analysis=OVERVIEW)
+        if receipt.status != "done"
+    }
+    done = [
         receipt
         for receipt in output.receipts(level="participant", analysis=analysis)
-        if receipt.status == "done" and (not labels or receipt.unit.participant in labels)
+        if receipt.status == "done"
     ]
-    if not found:
+    chosen = [
+        receipt
+        for receipt in done
+        if receipt.unit.participant in participants and receipt.unit.participant not in unreadable
+    ]
+    if not chosen:
         raise UsageError(
             f"no participant has results of analysis {analysis} in {output.root}; "
             "run the participant level first"
         )
-    wanted = unit_options(loaded, analysis)
-    stale = [receipt.unit.participant or "" for receipt in found if receipt.options != wanted]
+    _refuse_mixed(chosen, analysis, loaded, settings)
+    present = {receipt.unit.participant for receipt in chosen}
+    gone = [receipt.unit.participant or "" for receipt in done if receipt not in chosen]
+    missing = [label for label in participants if label not in present and label not in gone]
+    notes = [
+        f"group, {analysis}: sub-{label} is left out, it is not among the participants or its "
+        "data cannot be read"
+        for label in gone
+    ] + [f"group, {analysis}: sub-{label} has no results" for label in missing]
+    return Members(tuple(chosen), tuple(notes))
+
+
+def _refuse_mixed(
+    receipts: Sequence[Receipt], analysis: str, loaded: LoadedRecipe, settings: Settings
+) -> None:
+    wanted = unit_options(loaded, analysis, settings)
+    stale = [
+        receipt.unit.participant or ""
+        for receipt in receipts
+        if receipt.options != wanted or receipt.seed != settings.random_seed
+    ]
     if stale:
         raise UsageError(
             f"analysis {analysis} of participant{'s' * (len(stale) > 1)} {', '.join(stale)} was "
-            "computed with other options; run the participant level with this recipe first"
+            "computed with other options, runs or seed; run the participant level with this "
+            "command's recipe, selection and seed first"
         )
-    return found
 
 
 def process_group(
     analysis: str,
+    participants: Sequence[str],
     loaded: LoadedRecipe,
     settings: Settings,
     plugins: Plugins,
     output: OutputFolder,
-) -> tuple[bool, str | None]:
+) -> GroupOutcome:
     """Run one analysis at group level unless it is up to date.
 
-    Returns
-    -------
-    computed : bool
-        Whether anything had to be computed.
-    failure : str or None
-        Why it failed, if it did.
+    Raises
+    ------
+    UsageError
+        If there is nothing that could be analysed together.
     """
-    receipts = group_receipts(output, analysis, loaded, settings.participant_label)
-    unit = group_unit(analysis, loaded, receipts, plugins, settings.random_seed)
+    members = group_members(output, analysis, participants, loaded, settings)
+    unit = group_unit(analysis, loaded, members.receipts, plugins, settings)
     if not settings.force and output.is_done(unit):
-        return False, None
+        return GroupOutcome(kept=True, notes=members.notes)
     try:
-        _compute(unit, receipts, loaded, settings, plugins, output)
+        _compute(unit, members.receipts, loaded, settings, plugins, output)
     except BidsfaceError as error:
         output.record_failure(unit, str(error), None)
-        return True, f"group, {analysis}: {error}"
+        return GroupOutcome(failure=f"group, {analysis}: {error}", notes=members.notes)
     except Exception as error:  # a defect in one analysis must not stop the others
         message = f"unexpected {type(error).__name__}: {error}"
         output.record_failure(unit, message, traceback.format_exc())
-        return True, f"group, {analysis}: {message} (see logs/)"
-    return True, None
+        return GroupOutcome(failure=f"group, {analysis}: {message} (see logs/)")
+    return GroupOutcome(computed=True, notes=members.notes)
 
 
 def _compute(
@@ -98,16 +153,13 @@ def _compute(
         for file in receipt.files
         if file.kind == "table"
     )
-    output.write(
-        unit,
-        results,
-        Provenance(
-            sources=sources,
-            inputs={},
-            options=unit_options(loaded, unit.analysis),
-            seed=settings.random_seed,
-            versions=software_versions(plugins),
-            worker=worker_name(),
-            started=started,
-        ),
+    provenance = Provenance(
+        sources=sources,
+        inputs={},
+        options=unit_options(loaded, unit.analysis, settings),
+        seed=settings.random_seed,
+        versions=software_versions(plugins),
+        worker=worker_name(),
+        started=started,
     )
+    output.write(unit, checked_results(results, unit.analysis), provenance)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bidsface.analysis import Results
 from bidsface.derivatives import OutputFolder, Provenance, Unit
-from bidsface.errors import BidsfaceError
+from bidsface.errors import BidsfaceError, PluginError
 from bidsface.execution import worker_name
-from bidsface.files import ParticipantFiles
 from bidsface.participant import LoadedParticipant
-from bidsface.planning import OVERVIEW, build_analysis, software_versions, unit_options
+from bidsface.planning import Plan, build_analysis, software_versions, unit_options
 from bidsface.plugins import Plugins, load_plugins
-from bidsface.recipe_loading import LoadedRecipe
+from bidsface.recipe_loading import OVERVIEW, LoadedRecipe
 from bidsface.report import ReportContext, write_participant_report
 from bidsface.settings import Settings
 
@@ -26,10 +26,11 @@ class ParticipantJob:
 
     Attributes
     ----------
-    pending : tuple of Unit
-        Units that are not up to date, in recipe order, the host's own first.
-    inputs : mapping of str to str
-        BIDS URI and state of every file that is read.
+    settings : Settings
+    loaded : LoadedRecipe
+    context : ReportContext
+    plan : Plan
+        Files, and what is left to do.
     threads : int
         Threads for the regions of this participant.
     """
@@ -37,9 +38,7 @@ class ParticipantJob:
     settings: Settings
     loaded: LoadedRecipe
     context: ReportContext
-    files: ParticipantFiles
-    pending: tuple[Unit, ...]
-    inputs: Mapping[str, str]
+    plan: Plan
     threads: int
 
 
@@ -54,22 +53,26 @@ class ParticipantOutcome:
 
 
 def process_participant(job: ParticipantJob) -> ParticipantOutcome:
-    """Run the pending units of one participant; errors become receipts and never stop others."""
-    started = time.monotonic()
-    plugins = load_plugins()
-    output = OutputFolder(job.settings.output_dir)
-    participant = LoadedParticipant(job.files, job.loaded.recipe, plugins.regions, job.threads)
-    failures: list[str] = []
-    for unit in job.pending:
-        message = _process_unit(unit, participant, job, plugins, output)
-        if message is not None:
-            failures.append(message)
-            if unit.analysis == OVERVIEW:
-                _give_up(job.pending[1:], output)
-                break
-    write_participant_report(output, job.files.label, job.context)
-    done = len(job.pending) - len(failures)
-    return ParticipantOutcome(job.files.label, done, tuple(failures), time.monotonic() - started)
+    """Run the pending units of one participant; whatever goes wrong never stops the others."""
+    label, started = job.plan.files.label, time.monotonic()
+    done, failures = 0, []
+    try:
+        plugins, output = load_plugins(), OutputFolder(job.settings.output_dir)
+        participant = LoadedParticipant(
+            job.plan.files, job.loaded.recipe, plugins.regions, job.threads
+        )
+        for position, unit in enumerate(job.plan.pending, start=1):
+            message = _process_unit(unit, participant, job, plugins, output)
+            done += message is None
+            if message is not None:
+                failures.append(message)
+                if unit.analysis == OVERVIEW:
+                    _give_up(job.plan.pending[position:], output)
+                    break
+        write_participant_report(output, label, job.context)
+    except Exception as error:  # a full disk, say: not even the failure could be recorded
+        failures.append(f"sub-{label}: {type(error).__name__}: {error}")
+    return ParticipantOutcome(label, done, tuple(failures), time.monotonic() - started)
 
 
 def _give_up(units: Sequence[Unit], output: OutputFolder) -> None:
@@ -106,14 +109,30 @@ def _compute(
     if analysis == OVERVIEW:
         return participant.overview()
     instance = build_analysis(analysis, job.loaded, plugins, job.settings.random_seed)
-    return instance.participant(participant, job.loaded.options[analysis])
+    results = instance.participant(participant, job.loaded.options[analysis])
+    return checked_results(results, analysis)
+
+
+def checked_results(results: Any, analysis: str) -> Results:
+    """Return what an analysis returned, if it is `Results`.
+
+    Raises
+    ------
+    PluginError
+        If it is something else.
+    """
+    if not isinstance(results, Results):
+        raise PluginError(
+            f"analysis {analysis} returned {type(results).__name__} instead of Results"
+        )
+    return results
 
 
 def _provenance(unit: Unit, job: ParticipantJob, plugins: Plugins, started: float) -> Provenance:
     return Provenance(
-        sources=tuple(job.inputs),
-        inputs=dict(job.inputs),
-        options=unit_options(job.loaded, unit.analysis),
+        sources=tuple(job.plan.inputs),
+        inputs=dict(job.plan.inputs),
+        options=unit_options(job.loaded, unit.analysis, job.settings),
         seed=job.settings.random_seed,
         versions=software_versions(plugins),
         worker=worker_name(),

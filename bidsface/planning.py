@@ -1,41 +1,144 @@
-"""Units of work and the fingerprints by which a second run knows what is up to date."""
+"""Units of work, and the fingerprints by which a second run knows what is up to date."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from bidsface import __version__
 from bidsface.analysis import Analysis
-from bidsface.derivatives import Unit
+from bidsface.dataset import Dataset, file_state
+from bidsface.derivatives import OutputFolder, Unit
 from bidsface.derivatives.receipts import Receipt
-from bidsface.errors import RecipeError
+from bidsface.errors import RecipeError, UsageError
 from bidsface.files import ParticipantFiles
 from bidsface.plugins import Plugins
-from bidsface.recipe_loading import LoadedRecipe
-
-OVERVIEW = "data"
-"""Name of the host's own unit: what was read, cleaned, excluded, and the regions."""
+from bidsface.recipe_loading import OVERVIEW, LoadedRecipe
+from bidsface.settings import Settings
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "nilearn", "nibabel", "pandas", "pybids")
 
 
-def software_versions(plugins: Plugins) -> dict[str, str]:
-    """Return versions of bidsface, its plugins and the libraries that do the arithmetic."""
-    versions = {"bidsface": __version__}
-    versions |= {
-        f"plugin {name}": found for name, found in plugins.versions.items() if name != "bidsface"
+@dataclass(frozen=True)
+class Plan:
+    """What is left to do for one participant.
+
+    Attributes
+    ----------
+    files : ParticipantFiles
+    inputs : mapping of str to str
+        BIDS URI and state of every file that is read.
+    pending : tuple of Unit
+        Units that are not up to date, the host's own first, then in recipe order.
+    kept : int
+        Number of units that are.
+    """
+
+    files: ParticipantFiles
+    inputs: Mapping[str, str]
+    pending: tuple[Unit, ...]
+    kept: int
+
+
+def plan_participant(
+    files: ParticipantFiles,
+    dataset: Dataset,
+    loaded: LoadedRecipe,
+    plugins: Plugins,
+    settings: Settings,
+    output: OutputFolder,
+) -> Plan:
+    """Work out what is left to do for one participant.
+
+    Raises
+    ------
+    InputError
+        If a file that it needs is not there.
+    """
+    states = _input_states(files, loaded, plugins)
+    inputs = {dataset.uri(path): state for path, state in states.items()}
+    # Sidecars are not listed as inputs, for many files share them; this is what is read of them.
+    timing = {run.block: (run.repetition_time, run.start_time) for run in files.runs}
+    units = [
+        Unit(
+            "participant",
+            analysis,
+            files.label,
+            _digest(
+                inputs,
+                timing,
+                unit_options(loaded, analysis, settings),
+                _code(plugins),
+                settings.random_seed,
+            ),
+        )
+        for analysis in (OVERVIEW, *loaded.options)
+    ]
+    pending = tuple(unit for unit in units if settings.force or not output.is_done(unit))
+    return Plan(files, inputs, pending, len(units) - len(pending))
+
+
+def group_unit(
+    analysis: str,
+    loaded: LoadedRecipe,
+    receipts: Sequence[Receipt],
+    plugins: Plugins,
+    settings: Settings,
+) -> Unit:
+    """Return the unit of one analysis at group level, which follows from the receipts it reads."""
+    read = sorted(
+        (receipt.unit.participant or "", receipt.unit.fingerprint) for receipt in receipts
+    )
+    options = unit_options(loaded, analysis, settings)
+    fingerprint = _digest(read, options, _code(plugins), settings.random_seed)
+    return Unit("group", analysis, None, fingerprint)
+
+
+def unit_options(loaded: LoadedRecipe, analysis: str, settings: Settings) -> dict[str, Any]:
+    """Return everything that shapes one analysis, beside the data, for its sidecars and receipt."""
+    options = _recipe_options(loaded, analysis)
+    selection = {
+        "sessions": list(settings.session_label),
+        "tasks": list(settings.task_id),
+        "runs": list(settings.run),
+        "space": list(settings.space),
+        "bids_filters": {key: dict(value) for key, value in settings.bids_filters.items()},
     }
-    for library in LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except PackageNotFoundError:  # an optional one
+    chosen = {key: value for key, value in selection.items() if value}
+    return {**options, "selection": chosen}
+
+
+def _recipe_options(loaded: LoadedRecipe, analysis: str) -> dict[str, Any]:
+    recipe = loaded.recipe.model_dump(mode="json", exclude={"analyses", "name", "description"})
+    if analysis == OVERVIEW:
+        return {"recipe": recipe}
+    own = loaded.options[analysis].model_dump(mode="json")
+    return {"analysis": loaded.recipe.analyses[analysis].analysis, **own, "recipe": recipe}
+
+
+def refuse_other_recipes(receipts: Sequence[Receipt], loaded: LoadedRecipe) -> None:
+    """Refuse to describe results by a recipe that they were not computed with.
+
+    Raises
+    ------
+    UsageError
+        With the first analysis whose options differ.
+    """
+    for receipt in receipts:
+        analysis = receipt.unit.analysis
+        if receipt.status != "done" or analysis not in (OVERVIEW, *loaded.options):
             continue
-    return versions
+        used = {key: value for key, value in receipt.options.items() if key != "selection"}
+        if used != _recipe_options(loaded, analysis):
+            raise UsageError(
+                f"{receipt.unit.owner}, {analysis}: computed with other options than recipe "
+                f"{loaded.recipe.name} gives; name the --recipe and --set of the results"
+            )
 
 
 def build_analysis(
@@ -65,56 +168,31 @@ def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> 
             raise RecipeError(f"recipe {recipe.name}, key analyses.{label}: {error}") from error
 
 
-def unit_options(loaded: LoadedRecipe, analysis: str) -> dict[str, Any]:
-    """Return everything of the recipe that shapes one analysis, for its sidecars and receipt."""
-    recipe = loaded.recipe.model_dump(mode="json", exclude={"analyses", "name", "description"})
-    if analysis == OVERVIEW:
-        return recipe
-    own = loaded.options[analysis].model_dump(mode="json")
-    return {"analysis": loaded.recipe.analyses[analysis].analysis, **own, "recipe": recipe}
+def software_versions(plugins: Plugins) -> dict[str, str]:
+    """Return versions of bidsface, its plugins and the libraries that do the arithmetic."""
+    versions = {"bidsface": __version__}
+    versions |= {
+        f"plugin {name}": found for name, found in plugins.versions.items() if name != "bidsface"
+    }
+    for library in LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:  # an optional one
+            continue
+    return versions
 
 
-def input_states(
+def _input_states(
     files: ParticipantFiles, loaded: LoadedRecipe, plugins: Plugins
 ) -> dict[Path, str]:
     """Return the state (size and time, or annex key) of every file that a participant reads."""
-    from bidsface.dataset import file_state
-
-    own = set()
+    own: set[Path] = set()
     for spec in loaded.recipe.regions.values():
         source = plugins.regions[spec.source]
         own |= set(source.files(files.label, source.Options.model_validate(spec.options)))
     # A region's file that does not exist is reported when the region is made.
-    own = {path for path in own if path.exists()}
-    return {path: file_state(path) for path in (*files.inputs, *sorted(own))}
-
-
-def participant_unit(
-    label: str,
-    analysis: str,
-    loaded: LoadedRecipe,
-    states: Mapping[str, str],
-    plugins: Plugins,
-    random_seed: int,
-) -> Unit:
-    """Return the unit of one participant and analysis."""
-    fingerprint = _digest(states, unit_options(loaded, analysis), _code(plugins), random_seed)
-    return Unit("participant", analysis, label, fingerprint)
-
-
-def group_unit(
-    analysis: str,
-    loaded: LoadedRecipe,
-    receipts: Sequence[Receipt],
-    plugins: Plugins,
-    random_seed: int,
-) -> Unit:
-    """Return the unit of one analysis at group level, which follows from the receipts it reads."""
-    read = sorted(
-        (receipt.unit.participant or "", receipt.unit.fingerprint) for receipt in receipts
-    )
-    fingerprint = _digest(read, unit_options(loaded, analysis), _code(plugins), random_seed)
-    return Unit("group", analysis, None, fingerprint)
+    there = sorted(path for path in own if path.exists())
+    return {path: file_state(path) for path in (*files.inputs, *there)}
 
 
 def _code(plugins: Plugins) -> dict[str, str]:

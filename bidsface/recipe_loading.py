@@ -15,6 +15,9 @@ from bidsface.errors import RecipeError
 from bidsface.plugins import Plugins
 from bidsface.recipe import Recipe
 
+OVERVIEW = "data"
+"""Name of the host's own unit: what was read, cleaned and excluded, and the regions."""
+
 
 @dataclass(frozen=True)
 class LoadedRecipe:
@@ -89,6 +92,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise RecipeError(f"recipe {path} is not valid YAML: {_one_line(error)}") from error
     if not isinstance(content, dict):
         raise RecipeError(f"recipe {path} must be a mapping of keys, such as `analyses:`")
+    if {"bidsface", "arguments", "recipe"} <= set(content):  # the record of an earlier run
+        content = content["recipe"]
     content.setdefault("name", path.stem)
     return content
 
@@ -144,6 +149,11 @@ def _check_analyses(
             raise RecipeError(
                 f"--analysis {name}: recipe {recipe.name} has {_listed(recipe.analyses)}"
             )
+    if OVERVIEW in recipe.analyses:
+        raise RecipeError(
+            f"recipe {path}, key analyses.{OVERVIEW}: bidsface's own account of the data has this "
+            "name; call the analysis something else"
+        )
     options = {}
     for label, spec in recipe.analyses.items():
         if only and label not in only:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,15 @@ def find_roots(settings: Settings) -> tuple[dict[str, Path], dict[str, dict[str,
 
 
 def participant_labels(root: Path) -> list[str]:
-    """Return the labels of a data set's participant folders, in natural order."""
+    """Return the labels of a data set's participant folders, in natural order.
+
+    Folders such as ``sub-01_old``, which are no BIDS participants, are passed over.
+    """
     with os.scandir(root) as entries:
         labels = [
             strip_prefix("sub", entry.name)
             for entry in entries
-            if entry.name.startswith("sub-") and entry.is_dir()
+            if re.fullmatch("sub-[0-9a-zA-Z]+", entry.name) and entry.is_dir()
         ]
     return sorted(labels, key=natural_key)
 

@@ -144,6 +144,22 @@ class OutputFolder:
         found = self._receipts.find(level, participant, analysis)
         return [receipt for receipt in found if receipt.status != "writing"]
 
+    def is_current(self, page: str, participant: str | None = None) -> bool:
+        """Tell whether a page is there and newer than every receipt that it is made of.
+
+        Parameters
+        ----------
+        page : str
+            File name of a report.
+        participant : str, optional
+            Only this participant's receipts matter; otherwise all do.
+        """
+        try:
+            written = self._target(page).stat().st_mtime_ns
+        except OSError:
+            return False
+        return written >= self._receipts.newest(participant)
+
     def participant_results(
         self, analysis: str, labels: Sequence[str] = ()
     ) -> list[ParticipantResults]:

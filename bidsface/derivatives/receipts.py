@@ -192,6 +192,12 @@ class ReceiptFolder:
                 if receipt is not None:
                     yield receipt
 
+    def newest(self, participant: str | None) -> int:
+        """Return when the last receipt, of a participant or of all, was written (ns)."""
+        owner = "*" if participant is None else f"sub-{participant}"
+        times = [path.stat().st_mtime_ns for path in self.root.glob(f"*/{owner}/*.json")]
+        return max(times, default=0)
+
     def neighbours(self, unit: Unit) -> Iterator[Receipt]:
         """Yield the receipts of other units whose files lie in the same folders."""
         for path in sorted(self.path(unit).parent.glob("*.json")):

@@ -111,12 +111,24 @@ def _group_task(
         )
         if not group_report.is_control(family):
             figures.append(group_report.group_confusion_figure(family, confusions))
-    alone = all(len(family.scores) < 2 for family in families)
     return Results(
         tables=[table],
         matrices=matrices,
         figures=figures,
         summaries=[group_report.group_summary(task, families, table.frame, options)],
         highlights=list(group_report.group_highlights(families, table.frame, options)),
-        warnings=[f"task {task}: one participant only, so there is no inference"] if alone else [],
+        warnings=_warnings(task, families),
     )
+
+
+def _warnings(task: str, families: Sequence[group.Family]) -> list[str]:
+    """Tell of tests that could not be made."""
+    if all(len(family.scores) < 2 for family in families):
+        return [f"task {task}: one participant only, so there is no inference"]
+    return [
+        f"task {task}, {family.samples}, {family.estimator}: the Wilcoxon test leaves out "
+        f"{', '.join(f'sub-{label}' for label in family.without_chance)}: some folds lack a class, "
+        "and without permutations the chance level is not known there"
+        for family in families
+        if family.without_chance and not group_report.is_control(family)
+    ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bidsface.figures import FAINT, INK, PALETTE, WIDTH, style
 
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+SAME_CHANCE = 1e-9
 MAX_MATRICES = 12
 MATRIX_COLUMNS = 4
 
@@ -36,6 +37,8 @@ class Bar:
         Of the null distribution, or of the mean; NaN for none.
     p : float
         Decides on the stars; NaN for none.
+    chance : float
+        NaN where it is not known.
     control : bool
         Whether this is the head-motion control.
     """
@@ -45,6 +48,7 @@ class Bar:
     points: Sequence[float]
     interval: tuple[float, float]
     p: float
+    chance: float
     control: bool = False
 
 
@@ -54,7 +58,6 @@ class BarPanel:
 
     title: str
     bars: Sequence[Bar]
-    chance: float
 
 
 def accuracy_figure(panels: Sequence[BarPanel], label: str, null_bands: bool) -> Figure:
@@ -84,7 +87,7 @@ def accuracy_figure(panels: Sequence[BarPanel], label: str, null_bands: bool) ->
 
 
 def _draw_bars(ax: Axes, panel: BarPanel, names: Sequence[str], null_bands: bool) -> None:
-    ax.axvline(panel.chance, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    _draw_chance(ax, panel, names)
     for bar in panel.bars:
         row = names.index(bar.name)
         colour = PALETTE[1] if bar.control else PALETTE[0]
@@ -107,6 +110,18 @@ def _draw_bars(ax: Axes, panel: BarPanel, names: Sequence[str], null_bands: bool
         )
     ax.set_title(panel.title)
     ax.tick_params(axis="y", length=0)
+
+
+def _draw_chance(ax: Axes, panel: BarPanel, names: Sequence[str]) -> None:
+    """Draw one line where all rows share their chance level, else a piece in every row."""
+    line = {"color": INK, "linewidth": 0.9, "zorder": 1}
+    levels = [bar.chance for bar in panel.bars]
+    if np.ptp(levels) < SAME_CHANCE:
+        ax.axvline(levels[0], linestyle=(0, (4, 3)), **line)
+        return
+    for bar, level in zip(panel.bars, levels, strict=True):
+        row = names.index(bar.name)
+        ax.plot([level, level], [row - 0.45, row + 0.45], linestyle=(0, (2, 1.5)), **line)
 
 
 def confusion_figure(matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> Figure:

@@ -31,7 +31,7 @@ from bidsface_decoding.tables import (
 GROUP_COLUMNS: Mapping[str, Column] = {
     **SCORE_COLUMNS,
     "value": Column("Mean score of the participants, 0 to 1"),
-    "chance": Column("Mean of the participants' chance levels"),
+    "chance": Column("Mean of the participants' chance levels, where they are known"),
     "p": Column("Exact one-tailed Wilcoxon signed-rank test of the scores against chance"),
     "p_fdr": Column(
         "`p` adjusted by Benjamini and Hochberg over the regions of the same task, samples and "
@@ -41,7 +41,10 @@ GROUP_COLUMNS: Mapping[str, Column] = {
     "sd": Column("Standard deviation of the participants' scores"),
     "ci_low": Column("Lower end of the t-based 95 % confidence interval of the mean"),
     "ci_high": Column("Upper end of the t-based 95 % confidence interval of the mean"),
-    "p_min": Column("Smallest value that `p` can take with so many participants"),
+    "p_min": Column(
+        "Smallest value that `p` can take with so many participants, of those whose chance level "
+        "is known"
+    ),
     "p_permutation": Column("One-tailed p of the mean, from the participants' permutations"),
     "p_fwe": Column("`p_permutation` corrected over regions by the largest mean of every draw"),
     "p_permutation_min": Column("Smallest value that `p_permutation` and `p_fwe` can take"),
@@ -56,8 +59,8 @@ class Family:
     ----------
     scores : DataFrame
         Participants (rows) by regions (columns); NaN where a participant lacks a region.
-    chance : Series
-        Chance level of every participant.
+    chance : DataFrame
+        Chance levels, like ``scores``; NaN also where a participant's level is not known.
     test : GroupTest or None
         None with one participant or without permutations.
     """
@@ -66,13 +69,19 @@ class Family:
     samples: str
     estimator: str
     scores: pd.DataFrame
-    chance: pd.Series
+    chance: pd.DataFrame
     test: GroupTest | None
 
     @property
     def name(self) -> tuple[str, str, str]:
         """Task, samples and classifier."""
         return self.task, self.samples, self.estimator
+
+    @property
+    def without_chance(self) -> tuple[str, ...]:
+        """Participants who have a score whose chance level is not known."""
+        unknown = (self.scores.notna() & self.chance.isna()).any(axis=1)
+        return tuple(str(label) for label in self.scores.index[unknown])
 
 
 def collect(participants: Sequence[ParticipantResults], suffix: str) -> pd.DataFrame:
@@ -128,7 +137,8 @@ def find_families(
         order = list(dict.fromkeys(rows["roi_name"]))
         table = rows.pivot_table(index="participant_id", columns="roi_name", values="value")
         table = table[order]
-        chance = rows.groupby("participant_id")["chance"].first()
+        levels = rows.groupby(["participant_id", "roi_name"])["chance"].first().unstack()
+        chance = levels.reindex(index=table.index, columns=table.columns)
         test = _permutation_test(
             table, chance, (task, samples, estimator), permutations, n_draws, seeds[task]
         )
@@ -138,7 +148,7 @@ def find_families(
 
 def _permutation_test(
     scores: pd.DataFrame,
-    chance: pd.Series,
+    chance: pd.DataFrame,
     name: tuple[str, str, str],
     permutations: Mapping[tuple[str, str], pd.DataFrame],
     n_draws: int,
@@ -149,10 +159,10 @@ def _permutation_test(
         return None
     columns = [f"{samples}_{estimator}_{region}" for region in scores.columns]
     nulls = [
-        permutations[label, task].reindex(columns=columns).to_numpy(float) - chance[label]
-        for label in scores.index
+        permutations[label, task].reindex(columns=columns).to_numpy(float) - levels
+        for label, levels in zip(scores.index, chance.to_numpy(float), strict=True)
     ]
-    return group_permutation(scores.sub(chance, axis=0), nulls, n_draws, seed)
+    return group_permutation(scores - chance, nulls, n_draws, seed)
 
 
 def group_table(task: str, families: Sequence[Family], scores: pd.DataFrame, metric: str) -> Table:
@@ -165,7 +175,7 @@ def group_table(task: str, families: Sequence[Family], scores: pd.DataFrame, met
 
 
 def _family_rows(family: Family, metric: str) -> list[dict[str, Any]]:
-    above = family.scores.sub(family.chance, axis=0).to_numpy()
+    above = (family.scores - family.chance).to_numpy()
     inference = len(family.scores) > 1
     p = np.array([signed_rank_p(column) if inference else np.nan for column in above.T])
     control = list(family.scores.columns) == [MOTION]
@@ -174,9 +184,10 @@ def _family_rows(family: Family, metric: str) -> list[dict[str, Any]]:
     for column, region in enumerate(family.scores.columns):
         row = _row(family.task, region, family.samples, family.estimator, metric, np.nan)
         row |= _moments(family.scores[region].to_numpy())
-        row |= {"chance": float(family.chance[family.scores[region].notna()].mean())}
+        n_tested = int(np.count_nonzero(~np.isnan(above[:, column])))
+        row |= {"chance": float(family.chance[region].mean())}
         row |= {"p": p[column], "p_fdr": adjusted[column]}
-        row |= {"p_min": smallest_signed_rank_p(row["n"]) if inference else np.nan}
+        row |= {"p_min": smallest_signed_rank_p(n_tested) if inference else np.nan}
         if family.test is not None:
             row |= {
                 "p_permutation": family.test.p[column],

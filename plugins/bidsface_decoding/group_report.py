@@ -11,7 +11,7 @@ from bidsface.analysis import Figure, Summary
 from bidsface_decoding.figures import Bar, BarPanel, accuracy_figure, confusion_figure
 from bidsface_decoding.group import Family
 from bidsface_decoding.options import MOTION, DecodingOptions
-from bidsface_decoding.report import without_constants
+from bidsface_decoding.report import chance_text, without_constants
 from bidsface_decoding.scoring import METRICS
 from bidsface_decoding.tables import variant
 
@@ -51,7 +51,7 @@ def _panel(family: Family, control: Family | None, table: pd.DataFrame) -> BarPa
     bars = [_bar(family, region, table, "p_fdr") for region in family.scores.columns]
     if control is not None:
         bars.append(_bar(control, MOTION, table, "p"))
-    return BarPanel(family.samples, bars, float(family.chance.mean()))
+    return BarPanel(family.samples, bars)
 
 
 def _bar(family: Family, region: str, table: pd.DataFrame, p: str) -> Bar:
@@ -63,6 +63,7 @@ def _bar(family: Family, region: str, table: pd.DataFrame, p: str) -> Bar:
         family.scores[region].dropna().tolist(),
         (row["ci_low"], row["ci_high"]),
         row[p],
+        row["chance"],
         control,
     )
 
@@ -128,11 +129,11 @@ def group_summary(
 
 
 def _reachable(overall: pd.DataFrame) -> str:
-    wilcoxon, permutation = overall["p_min"].min(), overall["p_permutation_min"].min()
-    if np.isnan(wilcoxon):
+    if overall["n"].max() < 2:
         return "One participant only: no inference."
-    text = f"Smallest p that can be reached: Wilcoxon {wilcoxon:.3g}"
-    return f"{text}." if np.isnan(permutation) else f"{text}, permutation {permutation:.3g}."
+    smallest = {"Wilcoxon": overall["p_min"], "permutation": overall["p_permutation_min"]}
+    reached = [f"{name} {p.min():.3g}" for name, p in smallest.items() if p.notna().any()]
+    return f"Smallest p that can be reached: {', '.join(reached)}." if reached else ""
 
 
 def _interval(row: pd.Series) -> str:
@@ -162,7 +163,7 @@ def group_highlights(
             text += f"{n_found} of {len(rows)} regions above chance at p_fdr < 0.05; "
         text += (
             f"best {best['roi_name']}, mean {label} {best['value']:.2f} "
-            f"(chance {best['chance']:.3g}, {len(family.scores)} participants)"
+            f"({chance_text(best['chance'])}, {len(family.scores)} participants)"
         )
         control = controls.get(family.samples)
         if control is not None:

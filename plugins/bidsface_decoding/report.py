@@ -74,7 +74,7 @@ def _panel(found: TaskDecoding, samples: str, members: Sequence[Outcome]) -> Bar
     bars = [_bar(outcome, outcome.p_fdr) for outcome in members]
     if control is not None:
         bars.append(_bar(control, control.p))
-    return BarPanel(samples, bars, members[0].chance)
+    return BarPanel(samples, bars)
 
 
 def _bar(outcome: Outcome, p: float) -> Bar:
@@ -82,7 +82,8 @@ def _bar(outcome: Outcome, p: float) -> Bar:
     band = tuple(np.quantile(null, NULL_QUANTILES)) if len(null) else (np.nan, np.nan)
     control = outcome.roi_name == MOTION
     name = "head motion" if control else outcome.roi_name
-    return Bar(name, outcome.scores.mean, outcome.scores.folds.tolist(), band, p, control)
+    scores = outcome.scores
+    return Bar(name, scores.mean, scores.folds.tolist(), band, p, outcome.chance, control)
 
 
 def pattern_figures(
@@ -163,6 +164,11 @@ def _rounded(p: float) -> float:
     return float(f"{p:.3g}")
 
 
+def chance_text(chance: float) -> str:
+    """Say a chance level."""
+    return "chance not known" if np.isnan(chance) else f"chance {chance:.3g}"
+
+
 def highlights(found: TaskDecoding, options: DecodingOptions) -> Iterator[str]:
     """Yield a sentence per kind of samples and classifier."""
     label = METRICS[options.metric].description
@@ -170,7 +176,7 @@ def highlights(found: TaskDecoding, options: DecodingOptions) -> Iterator[str]:
         best = max(members, key=lambda outcome: outcome.scores.mean)
         text = (
             f"Task {found.task}, {samples}, {estimator}: {label} up to {best.scores.mean:.2f} "
-            f"(region {best.roi_name}; chance {best.chance:.3g}"
+            f"(region {best.roi_name}; {chance_text(best.chance)}"
         )
         text += f"; p = {best.p:.3g} before correction)" if best.p == best.p else ")"
         if best.p == best.p:

@@ -13,6 +13,32 @@ from bidsface_decoding.crossvalidation import Fold
 
 
 @dataclass(frozen=True, eq=False)
+class Chance:
+    """What is to be expected of each score where the data know nothing of the classes.
+
+    Attributes
+    ----------
+    mean : float
+        Of the mean over folds; NaN where it is not known.
+    folds : ndarray of shape (n_folds,)
+    classes : ndarray of shape (n_classes,)
+        Of the accuracy per class, mean over the folds that test the class.
+    recalls : ndarray of shape (n_folds, n_classes)
+    """
+
+    mean: float
+    folds: Floats
+    classes: Floats
+    recalls: Floats
+
+    @classmethod
+    def constant(cls, value: float, recall: float, n_folds: int, n_classes: int) -> Chance:
+        """Return the same level for all folds and for all classes."""
+        classes = np.full(n_classes, recall)
+        return cls(value, np.full(n_folds, value), classes, np.tile(classes, (n_folds, 1)))
+
+
+@dataclass(frozen=True, eq=False)
 class Scores:
     """How well one classifier did in one region.
 
@@ -28,6 +54,7 @@ class Scores:
         The same statistic for permuted labels.
     predicted : ndarray of int, shape (n_samples,)
         Predicted classes with the observed labels; -1 for samples that were never held out.
+    chance : Chance
     """
 
     folds: Floats
@@ -35,6 +62,7 @@ class Scores:
     mean: float
     null: Floats
     predicted: Codes
+    chance: Chance
 
     def confusion(self, codes: Codes) -> NDArray[np.intp]:
         """Count samples by true (rows) and predicted (columns) class."""
@@ -78,7 +106,11 @@ def accuracy(truth: Codes, predicted: Codes, n_classes: int) -> Floats:
 
 
 def uniform_chance(codes: Codes, n_classes: int) -> float:
-    """Return 1/K: what any constant or random guess scores."""
+    """Return 1/K: what any guess scores when the test part has all classes.
+
+    Where it lacks some, a guess of one of those is wrong without costing a class its recall, and
+    what is to be expected depends on how often the classifier guesses them; see `chance_level`.
+    """
     return 1.0 / n_classes
 
 
@@ -89,7 +121,7 @@ def majority_chance(codes: Codes, n_classes: int) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """A score and its chance level."""
+    """A score, and its chance level where every test part has all classes."""
 
     score: Callable[[Codes, Codes, int], Floats]
     chance: Callable[[Codes, int], float]
@@ -100,6 +132,55 @@ METRICS: Mapping[str, Metric] = {
     "balanced_accuracy": Metric(balanced_accuracy, uniform_chance, "balanced accuracy"),
     "accuracy": Metric(accuracy, majority_chance, "accuracy"),
 }
+
+
+def tests_all_classes(folds: Sequence[Fold], codes: Codes) -> bool:
+    """Tell whether the test part of every fold has all classes that the samples have."""
+    n_classes = len(np.unique(codes))
+    return all(len(np.unique(codes[fold.test])) == n_classes for fold in folds)
+
+
+def chance_level(
+    folds: Sequence[Fold],
+    codes: Codes,
+    predictions: Sequence[Codes],
+    values: Floats,
+    n_classes: int,
+    metric: Metric,
+) -> Chance:
+    """Return the chance level: the metric's own, or that of the permutations.
+
+    Permuted labels have the very same folds and classes, so that their mean score is what is to be
+    expected by chance also where folds lack classes. Without permutations nothing is known there.
+
+    Parameters
+    ----------
+    folds, codes, predictions, n_classes, metric
+        As for `score`.
+    values : ndarray of shape (n_folds, 1 + n_permutations)
+        Scores of every fold and labelling.
+    """
+    size = len(folds), n_classes
+    if tests_all_classes(folds, codes[0]):
+        n_present = len(np.unique(codes[0]))
+        return Chance.constant(metric.chance(codes[0], n_present), 1.0 / n_present, *size)
+    if len(codes) == 1:
+        return Chance.constant(np.nan, np.nan, *size)
+    shares = np.stack(
+        [
+            _mean_of_known(recalls(codes[1:, fold.test], predicted[1:], n_classes))
+            for fold, predicted in zip(folds, predictions, strict=True)
+        ]
+    )
+    null = values[:, 1:]
+    return Chance(float(null.mean()), null.mean(axis=1), _mean_of_known(shares), shares)
+
+
+def _mean_of_known(values: Floats) -> Floats:
+    """Return the mean over rows, NaN not counting; NaN for a column without a number."""
+    count = (~np.isnan(values)).sum(axis=0)
+    empty = np.full(values.shape[1], np.nan)
+    return np.divide(np.nansum(values, axis=0), count, out=empty, where=count > 0)
 
 
 def score(
@@ -134,4 +215,5 @@ def score(
         for fold, predicted in zip(folds, predictions, strict=True)
     ]
     means = values.mean(axis=0)
-    return Scores(values[:, 0], np.stack(per_class), float(means[0]), means[1:], observed)
+    chance = chance_level(folds, codes, predictions, values, n_classes, metric)
+    return Scores(values[:, 0], np.stack(per_class), float(means[0]), means[1:], observed, chance)

@@ -14,7 +14,6 @@ from bidsface_decoding.task import Outcome, Problem, TaskDecoding
 
 ALL_FOLDS = "mean"
 RECALL = "recall"
-KEYS = ["roi_name", "estimator", "samples", "train_task", "test_task"]
 
 KEY_COLUMNS: Mapping[str, Column] = {
     "roi_name": Column(
@@ -40,7 +39,10 @@ SCORE_COLUMNS: Mapping[str, Column] = {
     "class": Column("Class that the row is about; n/a for all classes together"),
     "fold": Column("Run, session or group of runs that was held out; `mean` for the mean of folds"),
     "value": Column("The score, 0 to 1"),
-    "chance": Column("Score to expect by chance"),
+    "chance": Column(
+        "Score to expect by chance; where the test part of a fold lacks a class, the mean score of "
+        "the permutations, and n/a without permutations"
+    ),
     "p": Column("One-tailed p-value of the score, from permuting the labels of events within runs"),
     "p_fdr": Column(
         "p-value adjusted by Benjamini and Hochberg over the regions of the same task, samples "
@@ -95,27 +97,30 @@ def _score_rows(
     """Yield the mean, the folds, and both for every class."""
     keys, scores, codes = _keys(found, outcome), outcome.scores, problem.codes[0]
     tests = [codes[fold.test] for fold in problem.folds]
-    overall = {**keys, "metric": metric, "class": np.nan, "chance": outcome.chance}
+    overall, chance = {**keys, "metric": metric, "class": np.nan}, scores.chance
     yield {
         **overall,
+        "chance": chance.mean,
         "fold": ALL_FOLDS,
         "value": scores.mean,
         "p": outcome.p,
         "p_fdr": outcome.p_fdr,
         "n": sum(map(len, tests)),
     }
-    for fold, value, test in zip(problem.folds, scores.folds, tests, strict=True):
-        yield {**overall, "fold": fold.name, "value": float(value), "n": len(test)}
+    for number, (fold, test) in enumerate(zip(problem.folds, tests, strict=True)):
+        values = {"value": float(scores.folds[number]), "chance": float(chance.folds[number])}
+        yield {**overall, **values, "fold": fold.name, "n": len(test)}
     for code in np.unique(codes):
         shares = scores.recalls[:, code]
         counts = [int((test == code).sum()) for test in tests]
         row = {**keys, "metric": RECALL, "class": found.classes[code]}
-        row["chance"] = 1.0 / len(np.unique(codes))
         tested = shares[~np.isnan(shares)]
         mean = float(tested.mean()) if len(tested) else np.nan
-        yield {**row, "fold": ALL_FOLDS, "value": mean, "n": sum(counts)}
-        for fold, value, count in zip(problem.folds, shares, counts, strict=True):
-            yield {**row, "fold": fold.name, "value": float(value), "n": count}
+        expected = float(chance.classes[code])
+        yield {**row, "chance": expected, "fold": ALL_FOLDS, "value": mean, "n": sum(counts)}
+        for number, fold in enumerate(problem.folds):
+            values = {"value": float(shares[number]), "chance": float(chance.recalls[number, code])}
+            yield {**row, **values, "fold": fold.name, "n": counts[number]}
 
 
 def prediction_table(found: TaskDecoding) -> Table:
