@@ -16,6 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from bidsface.errors import PluginError, RecipeError
+
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 Entities = Mapping[str, str]
@@ -298,6 +300,12 @@ class Results:
     highlights: Sequence[str] = ()
     warnings: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse one string in place of a list, which would become a line per letter."""
+        for name in ("highlights", "warnings"):
+            if isinstance(getattr(self, name), str):
+                raise PluginError(f"Results.{name} must be a list of sentences, found one string")
+
 
 @dataclass(frozen=True, eq=False)
 class StoredTable:
@@ -327,9 +335,19 @@ class ParticipantResults:
     maps: Sequence[StoredMap] = ()
 
     def table(self, suffix: str) -> pd.DataFrame:
-        """Return all tables of a suffix, concatenated; empty when there is none."""
+        """Return all tables of a suffix, of all tasks and sessions; empty when there is none.
+
+        Which rows come from which task stands in the ``entities`` of ``tables`` only.
+        """
         frames = [stored.load() for stored in self.tables if stored.suffix == suffix]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def refuse_unknown(key: str, names: str | Sequence[str], known: Collection[str]) -> None:
+    """Raise RecipeError for names that a recipe does not have; ``key`` is the option's."""
+    for name in (names,) if isinstance(names, str) else names:
+        if name not in known:
+            raise RecipeError(f"{key}: no {name!r} in the recipe; there is: {', '.join(known)}")
 
 
 class Analysis(ABC):
@@ -370,6 +388,9 @@ class Analysis(ABC):
     def check(self, options: Any, samples: Collection[str], regions: Collection[str]) -> None:
         """Refuse, before any data are read, options that cannot work with a recipe.
 
+        Options called ``samples`` and ``regions`` are compared with what the recipe has; extend
+        this to check more.
+
         Parameters
         ----------
         options : Options
@@ -383,7 +404,8 @@ class Analysis(ABC):
         RecipeError
             With the key, and what would be allowed.
         """
-        return
+        for key, known in (("samples", samples), ("regions", regions)):
+            refuse_unknown(key, getattr(options, key, ()), known)
 
     @abstractmethod
     def participant(self, participant: Participant, options: Any) -> Results:

@@ -29,7 +29,7 @@ class RunFilter:
     kept : ndarray of shape (n_volumes,), bool
         Volumes that were neither dropped nor censored.
     drifts : ndarray of shape (n_volumes, n_drifts)
-        Regressors of the high-pass filter.
+        Regressors of the high-pass filter: fMRIPrep's cosines, if they were chosen, and ours.
     confounds : ndarray of shape (n_volumes, n_confounds)
     detrend : bool
     """
@@ -103,22 +103,23 @@ class RunFilter:
 def run_filter(run: Run, confounds: Confounds, cleaning: Cleaning) -> RunFilter:
     """Return the filter that a recipe's cleaning means for a run."""
     n_volumes = len(confounds.steady)
-    names = list(confounds.selected.columns)
+    cosines = confounds.selected.columns.str.startswith("cosine")
     period = cleaning.high_pass
     # fMRIPrep's own cosines, where they were chosen, already remove what is slower than 128 s.
-    if period is not None and period >= FMRIPREP_HIGH_PASS and _has_cosines(names):
+    if period is not None and period >= FMRIPREP_HIGH_PASS and cosines.any():
         period = None
     return RunFilter(
         times=run.start_time + run.repetition_time * np.arange(n_volumes, dtype=np.float64),
         kept=steady_mask(confounds, cleaning) & ~censored_mask(confounds, cleaning),
-        drifts=cosine_drifts(n_volumes, run.repetition_time, period),
-        confounds=confounds.selected.to_numpy(float),
+        drifts=np.hstack(
+            (
+                confounds.selected.loc[:, cosines].to_numpy(float),
+                cosine_drifts(n_volumes, run.repetition_time, period),
+            )
+        ),
+        confounds=confounds.selected.loc[:, ~cosines].to_numpy(float),
         detrend=cleaning.detrend,
     )
-
-
-def _has_cosines(names: list[str]) -> bool:
-    return any(name.startswith("cosine") for name in names)
 
 
 def cosine_drifts(

@@ -26,7 +26,8 @@ def plugins_text() -> str:
 def _plugin_text(record: PluginRecord) -> str:
     if record.error is not None:
         return f"{record.name} {record.version}: LEFT OUT, it fails to import: {record.error}"
-    return "\n    ".join((f"{record.name} {record.version}", *record.adds))
+    adds = record.adds or ("(adds nothing: does a hook lack its @hookimpl?)",)
+    return "\n    ".join((f"{record.name} {record.version}", *adds))
 
 
 def schema_text() -> str:

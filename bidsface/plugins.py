@@ -91,16 +91,22 @@ def _register(manager: pluggy.PluginManager, entry_point: EntryPoint) -> str | N
         plugin = entry_point.load()
     except Exception as error:  # a broken plugin may raise anything on import
         return f"{type(error).__name__}: {error}"
-    manager.register(plugin, name=entry_point.name)
+    try:
+        manager.register(plugin, name=entry_point.name)
+    except ValueError as error:  # one module under two entry points
+        raise PluginError(f"plugin {entry_point.name} is installed twice: {error}") from error
     return None
 
 
 def _refuse_unknown_hooks(manager: pluggy.PluginManager) -> None:
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        known = ", ".join(sorted(name for name in vars(hookspecs) if name.startswith("bidsface_")))
-        raise PluginError(f"{error}; the hooks are {known}") from error
+    known = [name for name in vars(hookspecs) if name.startswith("bidsface_")]
+    for plugin_name, plugin in manager.list_name_plugin():
+        for name in dir(plugin):
+            # `@hookimpl` leaves this mark on a function.
+            if getattr(getattr(plugin, name), "bidsface_impl", None) and name not in known:
+                raise PluginError(
+                    f"plugin {plugin_name}: {name} is no hook; the hooks are {', '.join(known)}"
+                )
 
 
 def _collect(
@@ -131,24 +137,41 @@ def _collect(
 
 def _offers(manager: pluggy.PluginManager) -> Iterator[tuple[str, str, str, Any]]:
     """Yield (plugin, kind, name, value) of everything that plugins add, in order of plugin name."""
-    for analyses, plugin in _answers(manager.hook.bidsface_analyses):
+    for analyses, plugin in _answers(manager.hook.bidsface_analyses, Sequence):
         for analysis in analyses:
-            yield plugin, "analysis", analysis.name, analysis
-    for sources, plugin in _answers(manager.hook.bidsface_regions):
+            yield plugin, "analysis", _analysis_name(analysis, plugin), analysis
+    for sources, plugin in _answers(manager.hook.bidsface_regions, Mapping):
         for name, source in sources.items():
             yield plugin, "region source", name, source
-    for estimators, plugin in _answers(manager.hook.bidsface_estimators):
+    for estimators, plugin in _answers(manager.hook.bidsface_estimators, Mapping):
         for name, factory in estimators.items():
             yield plugin, "estimator", name, factory
-    for recipes, plugin in _answers(manager.hook.bidsface_recipes):
+    for recipes, plugin in _answers(manager.hook.bidsface_recipes, Sequence):
         for path in recipes:
             yield plugin, "recipe", Path(path).stem, Path(path)
 
 
-def _answers(hook: pluggy.HookCaller) -> Iterator[tuple[Any, str]]:
+def _analysis_name(analysis: Any, plugin: str) -> str:
+    """Return the name of an analysis; refuse what is none, or not a whole one."""
+    if not (isinstance(analysis, type) and issubclass(analysis, Analysis)):
+        raise PluginError(f"plugin {plugin}: bidsface_analyses must return Analysis classes")
+    lacking = [name for name in ("name", "Options") if not hasattr(analysis, name)]
+    lacking += sorted(getattr(analysis, "__abstractmethods__", ()))
+    if lacking:
+        raise PluginError(f"plugin {plugin}: class {analysis.__name__} lacks {', '.join(lacking)}")
+    return analysis.name
+
+
+def _answers(hook: pluggy.HookCaller, kind: type) -> Iterator[tuple[Any, str]]:
     """Yield what each plugin answers, with its name: pluggy's own call forgets who answered."""
     for implementation in sorted(hook.get_hookimpls(), key=lambda found: found.plugin_name):
-        yield implementation.function(), implementation.plugin_name
+        answer = implementation.function()
+        if not isinstance(answer, kind):
+            raise PluginError(
+                f"plugin {implementation.plugin_name}: {hook.name} must return a "
+                f"{kind.__name__.lower()}, found {type(answer).__name__}"
+            )
+        yield answer, implementation.plugin_name
 
 
 def _records(

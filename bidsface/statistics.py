@@ -144,7 +144,7 @@ class GroupTest:
     p, p_fwe : ndarray of shape (n_tests,)
         Uncorrected, and corrected over tests by the max-statistic.
     smallest_p : float
-        Smallest p-value that the test can reach.
+        Smallest p-value that the test can reach, up to the sampling of draws.
     null : ndarray of shape (n_draws, n_tests)
         Group means under the null hypothesis.
     """
@@ -187,9 +187,22 @@ def group_permutation(
     n = (~np.isnan(observed)).sum(axis=0)
     with np.errstate(invalid="ignore"):
         null, mean = total / n, np.nansum(observed, axis=0) / n
-    log_combinations = sum(np.log1p(len(_matrix(scores))) for scores in nulls)
+    log_combinations = sum(
+        np.log1p(len(_matrix(null))) - np.log(_fewest_repeats(scores, null))
+        for scores, null in zip(observed, nulls, strict=True)
+    )
     smallest = float(max(1.0 / (1 + n_draws), np.exp(-log_combinations)))
     return GroupTest(permutation_p(mean, null), max_statistic_p(mean, null), smallest, null)
+
+
+def _fewest_repeats(observed: Floats, null: ArrayLike) -> int:
+    """Return how many labellings, at least, share their scores in all tests with one another.
+
+    Labellings that differ in the names of classes only score alike. Where all labellings are used,
+    every one of them is there under each of the names that its design allows.
+    """
+    pool = np.nan_to_num(np.round(np.vstack([observed, _matrix(null)]), 12))
+    return int(np.unique(pool, axis=0, return_counts=True)[1].min())
 
 
 def _matrix(null: ArrayLike) -> Floats:

@@ -1,6 +1,7 @@
 """The whole app on a tiny study: what it writes, restart, failures, and the same bytes anywhere."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -211,6 +212,74 @@ def test_group_refuses_results_made_with_other_options(copied, tiny_study, capsy
     changed = ("--set", "cleaning.high_pass=100")
     assert run(tiny_study, copied, *changed, levels=["group"]) == 2
     assert "other options" in capsys.readouterr().err
+
+
+def test_group_leaves_out_participants_that_left_the_data_set(copied, tiny_study, tmp_path, capsys):
+    bids = Path(shutil.copytree(tiny_study, tmp_path / "bids", symlinks=True))
+    shutil.rmtree(bids / "sub-03")
+    shutil.rmtree(bids / "derivatives" / "fmriprep" / "sub-03")
+    assert run(bids, copied, levels=["group"]) == 0
+    assert "sub-03 is left out" in capsys.readouterr().out
+    (path,) = copied.glob("func/*task-display*_desc-within_scores.tsv")
+    assert pd.read_csv(path, sep="\t", na_values="n/a")["n"].max() == 2
+
+
+def test_group_refuses_participants_computed_from_other_runs(copied, tiny_study, capsys):
+    one = ("--participant-label", "01", "--run", "1", "2")
+    assert run(tiny_study, copied, *one, levels=["participant"]) == 0
+    assert run(tiny_study, copied, levels=["group"]) == 2
+    assert "participant 01 was computed with other options, runs or seed" in capsys.readouterr().err
+
+
+def test_group_leaves_out_a_participant_whose_data_cannot_be_read(copied, damaged, capsys):
+    assert run(damaged[0], copied) == 1
+    assert "sub-02 has no results" in capsys.readouterr().out
+    (path,) = copied.glob("func/*task-display*_desc-within_scores.tsv")
+    assert pd.read_csv(path, sep="\t", na_values="n/a")["n"].max() == 2
+
+
+def test_a_corrected_sidecar_means_computing_again(copied, finished, tiny_study, tmp_path):
+    bids = Path(shutil.copytree(tiny_study, tmp_path / "bids"))
+    for sidecar in bids.glob(
+        "derivatives/fmriprep/sub-01/**/*task-display*_desc-preproc_bold.json"
+    ):
+        content = json.loads(sidecar.read_text())
+        sidecar.write_text(json.dumps(content | {"StartTime": content["StartTime"] + 3}))
+    assert run(bids, copied) == 0
+    changed = {name for name, found in tables(copied).items() if found != tables(finished)[name]}
+    assert any(name.startswith("sub-01/ses-1") for name in changed)
+    assert not any(name.startswith(("sub-01/ses-2", "sub-02", "sub-03")) for name in changed)
+
+
+def test_a_stale_report_is_written_anew(copied, tiny_study):
+    for page in ("sub-01.html", "group.html"):
+        (copied / page).write_text("old")
+        os.utime(copied / page, (1, 1))
+    assert run(tiny_study, copied) == 0
+    assert (copied / "sub-01.html").stat().st_size > 10_000
+    assert (copied / "group.html").stat().st_size > 10_000
+
+
+def test_reports_only_refuses_another_recipe(copied, tiny_study, capsys):
+    assert run(tiny_study, copied, "--reports-only", "--set", "cleaning.high_pass=90") == 2
+    assert "computed with other options" in capsys.readouterr().err
+
+
+def test_folders_that_are_no_participants_are_passed_over(tiny_study, tmp_path):
+    bids = Path(shutil.copytree(tiny_study, tmp_path / "bids"))
+    (bids / "derivatives" / "fmriprep" / "sub-01_old").mkdir()
+    assert run(bids, tmp_path / "out", "--participant-label", "01", levels=["participant"]) == 0
+
+
+def test_dry_run_of_finished_results_changes_nothing(copied, damaged, tiny_study, capsys):
+    before = snapshot(copied)
+    assert run(tiny_study, copied, "--dry-run") == 0
+    assert "0 units would be computed" in capsys.readouterr().out
+    (bold,) = [path for path in [damaged[1]] if path.exists()]
+    bold.unlink()
+    bold.symlink_to("../.git/annex/objects/aa/bb/KEY/KEY")
+    assert run(damaged[0], copied, "--dry-run") == 1
+    assert snapshot(copied) == before
 
 
 def test_dry_run_writes_nothing(tiny_study, tmp_path, capsys):

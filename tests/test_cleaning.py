@@ -89,8 +89,13 @@ def test_fmriprep_cosines_take_the_place_of_ours(tmp_path):
     table = confounds_table(T)
     table["cosine00"] = cosine_drifts(T, TR, 128.0)[:, 0]
     run = make_run(tmp_path, confounds=table)
-    assert filter_of(run, confounds=("cosine00",))[0].drifts.shape[1] == 0
-    assert filter_of(run, confounds=("cosine00",), high_pass=60.0)[0].drifts.shape[1] == 4
+    alone = filter_of(run, confounds=("trans_x", "cosine00", "trans_y"))[0]
+    np.testing.assert_array_equal(alone.drifts, table[["cosine00"]])
+    np.testing.assert_array_equal(alone.confounds, table[["trans_x", "trans_y"]])
+    both = filter_of(run, confounds=("cosine00",), high_pass=60.0)[0]
+    assert both.drifts.shape[1] == 1 + 4
+    assert both.n_regressors == 2 + 5
+    assert filter_of(run, confounds=("cosine00",), high_pass=None)[0].drifts.shape[1] == 1
     assert filter_of(run)[0].drifts.shape[1] == 2
 
 

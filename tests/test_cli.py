@@ -92,15 +92,41 @@ def test_a_missing_data_set_is_one_line_and_exit_2(tmp_path, capsys):
     assert "nothing" in message
 
 
-def test_a_configuration_is_replayed_and_flags_win(tmp_path):
-    path = tmp_path / "config.json"
-    stored = {"participant_label": ["01"], "random_seed": 7, "overrides": ["a.b=1"]}
-    path.write_text(json.dumps({"arguments": stored, "bids_filters": {"bold": {"run": 1}}}))
-    replayed = settings("--config-file", str(path), "--random-seed", "8")
+@pytest.fixture
+def config(tmp_path):
+    """Return a function that writes the configuration of an earlier run."""
+
+    def write(**arguments):
+        path = tmp_path / "config.json"
+        filters = {"bold": {"run": 1}}
+        content = {"bidsface": "0", "arguments": arguments, "bids_filters": filters, "recipe": {}}
+        path.write_text(json.dumps(content))
+        return str(path)
+
+    return write
+
+
+def test_a_configuration_is_replayed_and_flags_win(config):
+    path = config(participant_label=["01"], random_seed=7)
+    replayed = settings("--config-file", path, "--random-seed", "8")
     assert replayed.participant_label == ("01",)
     assert replayed.random_seed == 8
-    assert replayed.overrides == ("a.b=1",)
     assert replayed.bids_filters == {"bold": {"run": 1}}
+    assert replayed.recipe == path
+
+
+def test_an_unknown_setting_in_a_configuration_is_named(config):
+    with pytest.raises(UsageError, match="unknown settings colour"):
+        settings("--config-file", config(colour="red"))
+
+
+def test_the_work_folder_may_not_lie_in_the_input(tmp_path, capsys):
+    bids = tmp_path / "bids"
+    bids.mkdir()
+    argv = [str(bids), str(tmp_path / "out"), "participant", "-w", str(bids / "work")]
+    assert main(argv) == 2
+    assert "lies in the input" in capsys.readouterr().err
+    assert not (bids / "work").exists()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from bidsface_decoding.crossvalidation import SPLITTERS, Fold, predict, trainabl
 from bidsface_decoding.estimators import ESTIMATORS, Ridge
 from bidsface_decoding.options import build_estimators
 from bidsface_decoding.scoring import METRICS, accuracy, balanced_accuracy
-from bidsface_decoding.task import decode_task
+from bidsface_decoding.task import decode_task, plan_task
 
 SEED = np.random.SeedSequence(5)
 
@@ -251,9 +251,8 @@ def test_permuting_volumes_would_be_wrong_and_events_are_not_split():
     participant = make_participant(effect=0)
     kinds = [participant.samples(name, "display") for name in ("averages", "volumes")]
     options = Decoding.Options(permutations=50)
-    found = decode_task(
-        "display", kinds, [REGIONS["noise"]], {"ridge": Ridge()}, options, SEED, map_in_order
-    )
+    plan = plan_task("display", kinds, options, SEED)
+    found = decode_task(plan, [REGIONS["noise"]], {"ridge": Ridge()}, options, map_in_order)
     volumes, averages = found.problems["volumes"], found.problems["averages"]
     by_event = volumes.codes.reshape(51, 60, 3)
     assert (by_event == by_event[:, :, :1]).all()
@@ -274,15 +273,8 @@ def test_null_p_values_hold_their_level():
         events = event_frame(("a", "b", "c"), 3, 3, rng)
         volumes = make_samples(events, 0.0, rng)["volumes", "display"]
         seed = np.random.SeedSequence(number)
-        found = decode_task(
-            "display",
-            [volumes],
-            [REGIONS["noise"]],
-            {"ridge": Ridge()},
-            options,
-            seed,
-            map_in_order,
-        )
+        plan = plan_task("display", [volumes], options, seed)
+        found = decode_task(plan, [REGIONS["noise"]], {"ridge": Ridge()}, options, map_in_order)
         rejected += found.outcomes[0].p <= 0.05
     # Ties make the test conservative: only the upper limit of 15 + 3.3 sd is binding.
     assert rejected <= 28
@@ -355,6 +347,81 @@ def test_class_that_only_one_run_has():
     text = "training part of fold task-display_run-2 has no joy"
     assert any(text in line for line in results.warnings)
     assert np.isfinite(means(results)["value"]).all()
+
+
+def incomplete_events(rng, runs=("1", "2")):
+    """Four runs; only some of them show joy."""
+    events = event_frame(("anger", "disgust", "joy"), 4, 4, rng)
+    gone = (events["trial_type"] == "joy") & ~events["run_index"].isin(runs)
+    return events[~gone].reset_index(drop=True)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_where_folds_lack_a_class_chance_is_the_mean_of_the_permutations(metric):
+    results = analyse(with_events(incomplete_events(np.random.default_rng(0))), metric=metric)
+    scores, permutations = table(results, "scores"), table(results, "permutations")
+    for (samples, estimator, region), row in means(results, metric).iterrows():
+        null = permutations[f"{samples}_{estimator}_{region}"]
+        assert row["chance"] == pytest.approx(null.mean())
+        assert row["p"] == (1 + (null >= row["value"] - 1e-12).sum()) / 100
+    folds = scores[(scores["fold"] != "mean") & (scores["metric"] == metric)]
+    keys = ["samples", "estimator", "roi_name"]
+    expected = means(results, metric)["chance"]
+    np.testing.assert_allclose(folds.groupby(keys)["chance"].mean()[expected.index], expected)
+    recalls = scores[(scores["metric"] == "recall") & (scores["fold"] != "mean")]
+    np.testing.assert_array_equal(recalls["chance"].isna(), recalls["n"] == 0)
+    told = [line for line in results.warnings if "chance level is the permutations'" in line]
+    assert len(told) == 2
+    for figure in results.figures:
+        assert render_svg(figure.draw).startswith(b"<?xml")
+
+
+def test_chance_by_class_is_the_mean_recall_of_the_permutations():
+    """Recalls of a score over three classes sum to three times the score, also by chance."""
+    results = analyse(with_events(incomplete_events(np.random.default_rng(1))))
+    scores = table(results, "scores").query("roi_name == 'noise' and samples == 'averages'")
+    for fold in ("task-display_run-1", "task-display_run-3"):
+        rows = scores[scores["fold"] == fold].set_index("metric")
+        by_class = rows.loc["recall", "chance"]
+        assert by_class.mean() == pytest.approx(rows.loc["balanced_accuracy", "chance"])
+    joy = scores[(scores["class"] == "joy") & (scores["fold"] != "mean")]
+    mean = scores[(scores["class"] == "joy") & (scores["fold"] == "mean")]
+    assert mean["chance"].item() == pytest.approx(joy["chance"].mean())
+
+
+def test_where_folds_lack_a_class_chance_is_unknown_without_permutations():
+    participant = with_events(incomplete_events(np.random.default_rng(0)))
+    results = analyse(participant, permutations=0)
+    assert table(results, "scores")["chance"].isna().all()
+    assert any("not known without permutations" in line for line in results.warnings)
+    assert all("chance not known" in line for line in results.highlights)
+    for figure in results.figures:
+        assert render_svg(figure.draw).startswith(b"<?xml")
+
+
+def test_complete_folds_have_the_chance_of_their_classes(planted):
+    scores = table(planted[1], "scores")
+    assert (scores["chance"] == 1 / 3).all()
+    assert not any("chance" in line for line in planted[1].warnings)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_region_without_signal_stands_beside_others(name):
+    participant = make_participant(effect=1.0)
+    for samples in participant.kinds.values():
+        samples.X[:, 30:60] = 0.0
+    options = {"estimators": [name], "permutations": 9, "samples": ["averages"]}
+    options |= {"maps": True, "map_regions": ["noise", "signal"]}
+    results = analyse(participant, **options)
+    scores = means(results)
+    blank, signal = (scores.loc["averages", name, region] for region in ("noise", "signal"))
+    assert blank["value"] == pytest.approx(1 / 3)
+    assert blank["p"] == 1.0
+    assert signal["value"] > 0.6
+    predictions = table(results, "predictions").query("roi_name == 'noise'")
+    assert set(predictions["predicted"]) == {"anger"}  # all classes are as common
+    for item in results.maps:
+        assert item.values.any() == (item.entities["label"] == "signal")
 
 
 def test_tasks_that_cannot_be_decoded_are_skipped_and_told():

@@ -3,13 +3,23 @@
 import numpy as np
 import pandas as pd
 import pytest
-from decoding_study import make_participant, store
+from decoding_study import (
+    REGIONS,
+    MemoryParticipant,
+    event_frame,
+    make_participant,
+    make_samples,
+    store,
+)
 from scipy import stats
 
 from bidsface.analysis import ParticipantResults
 from bidsface.figures import render_svg
+from bidsface.statistics import signed_rank_p
 from bidsface_decoding.analysis import Decoding
+from bidsface_decoding.estimators import Ridge
 from bidsface_decoding.tables import confusion_of_predictions
+from bidsface_decoding.task import decode_task, plan_task
 
 OPTIONS = Decoding.Options(permutations=60, maps=False, group_draws=1500)
 
@@ -166,3 +176,99 @@ def test_participant_without_a_region_is_left_out_of_its_mean():
     assert scores.loc["averages", "noise"]["p_min"] == 1 / 8
     assert scores.loc["averages", "signal"]["n"] == 4
     assert np.isfinite(scores.loc["averages", "noise"]["p_permutation"])
+
+
+def make_incomplete(rng, effect=0.0, label="01"):
+    """Return a participant whose runs 3 and 4 lack joy."""
+    events = event_frame(("anger", "disgust", "joy"), 4, 4, rng)
+    gone = (events["trial_type"] == "joy") & events["run_index"].isin(["3", "4"])
+    kinds = make_samples(events[~gone].reset_index(drop=True), effect, rng)
+    return MemoryParticipant(label, kinds)
+
+
+def test_wilcoxon_holds_its_level_where_folds_lack_a_class():
+    """Groups without effect; against 1/K instead, most of them would be found significant."""
+    options = Decoding.Options(permutations=49, motion_control=False)
+    n_sets, rng = 120, np.random.default_rng(0)
+    p, against_uniform = np.empty(n_sets), np.empty(n_sets)
+    for number in range(n_sets):
+        above, above_uniform = [], []
+        for seed in np.random.SeedSequence(number).spawn(8):
+            kinds = [make_incomplete(rng).samples("averages", "display")]
+            plan = plan_task("display", kinds, options, seed)
+            regions = [REGIONS["noise"]]
+            found = decode_task(plan, regions, {"ridge": Ridge()}, options, in_order)
+            outcome = found.outcomes[0]
+            above.append(outcome.scores.mean - outcome.chance)
+            above_uniform.append(outcome.scores.mean - 1 / 3)
+        p[number], against_uniform[number] = signed_rank_p(above), signed_rank_p(above_uniform)
+    low, high = stats.binom.interval(0.999, n_sets, 0.05)
+    assert low <= (p <= 0.05).sum() <= high
+    assert (against_uniform <= 0.05).mean() > 0.5
+
+
+def in_order(function, items):
+    return [function(item) for item in items]
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """Tables of four participants, the last of whom has runs without joy."""
+    last = make_incomplete(np.random.default_rng(4), 0.4, "04")
+
+    def decode_mixed(options):
+        analysis = Decoding("within", 1)
+        return [*decode(3, options=options), store("04", analysis.participant(last, options))]
+
+    return decode_mixed
+
+
+def test_group_compares_each_participant_with_its_own_chance(mixed):
+    participants = mixed(OPTIONS)
+    results = Decoding("within", 1).group(participants, OPTIONS)
+    own = participants[3].table("scores")
+    own = own[(own["fold"] == "mean") & (own["metric"] == "balanced_accuracy")]
+    levels = own.set_index(["samples", "roi_name"])["chance"]
+    assert levels.nunique() > 1
+    for name, row in overall(results).iterrows():
+        assert row["chance"] == pytest.approx((3 / 3 + levels[name]) / 4)
+        assert row["p_min"] == 1 / 16
+        assert np.isfinite(row["p_permutation"])
+    assert not results.warnings
+    for figure in results.figures:
+        assert render_svg(figure.draw).startswith(b"<?xml")
+
+
+def test_participants_without_a_chance_level_are_left_out_of_wilcoxon_and_named(mixed):
+    options = Decoding.Options(permutations=0, maps=False)
+    participants = mixed(options)
+    results = Decoding("within", 1).group(participants, options)
+    scores, three = (
+        overall(results),
+        overall(Decoding("within", 1).group(participants[:3], options)),
+    )
+    for name, row in scores.iterrows():
+        assert row["n"] == 4
+        assert row["p_min"] == 1 / 8
+        assert row["p"] == three.loc[name, "p"]
+        assert row["chance"] == 1 / 3
+    assert len(results.warnings) == 2
+    assert "Wilcoxon test leaves out sub-04" in results.warnings[0]
+
+
+def test_no_wilcoxon_where_nobody_has_a_chance_level():
+    options = Decoding.Options(permutations=0, maps=False)
+    analysis = Decoding("within", 1)
+    rng = np.random.default_rng(0)
+    stored = [
+        store(label, analysis.participant(make_incomplete(rng, 0.4, label), options))
+        for label in ("01", "02")
+    ]
+    results = analysis.group(stored, options)
+    scores = overall(results)
+    assert scores[["p", "p_fdr", "p_min", "chance"]].isna().all().all()
+    assert scores["value"].notna().all()
+    assert "One participant" not in results.summaries[0].caption
+    assert "chance not known" in results.highlights[0]
+    for figure in results.figures:
+        assert render_svg(figure.draw).startswith(b"<?xml")

@@ -239,7 +239,7 @@ class TestRefused:
     def test_columns_without_description_and_descriptions_without_column(self, output):
         table = example_table()
         for columns in ({**COLUMNS, "more": Column("x")}, dict(list(COLUMNS.items())[1:])):
-            with pytest.raises(BidsfaceError, match="but its description names"):
+            with pytest.raises(BidsfaceError, match="columns without a description"):
                 written(output, Results(tables=[replace(table, columns=columns)]))
 
     @pytest.mark.parametrize("name", ["session", "run", "label", "stat", "Description"])

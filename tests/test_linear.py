@@ -179,6 +179,39 @@ def test_class_missing_from_training_is_never_predicted(name):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("value", [0.0, 0.1])
+def test_without_signal_the_commonest_training_class_is_predicted(name, value):
+    X = np.full((30, 60), value, dtype=np.float32)
+    train, test = np.arange(20), np.arange(20, 30)
+    kernel = next(fold_kernels(X, np.arange(60), [(train, test)]))
+    assert kernel.is_blank
+    codes = np.array(
+        [[0] * 6 + [1] * 8 + [2] * 6, [2] * 7 + [1] * 7 + [0] * 6, [2] * 20], dtype=np.int16
+    )
+    predicted = ESTIMATORS[name]().predict_permuted(kernel, codes, 3)
+    np.testing.assert_array_equal(predicted, np.repeat([[1], [1], [2]], 10, axis=1))
+    assert predicted.dtype == np.int16
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("n_features", [5, 60])
+def test_without_signal_there_are_no_weights(name, classes, n_features):
+    codes = np.array([0, 1, 1, 1, 1, 0, 0, 2, 1, 0]) % classes
+    rows = 1 if classes == 2 else classes
+    estimator = ESTIMATORS[name]()
+    dual = estimator.dual_weights(np.zeros((10, 10)), codes, n_features)
+    X = np.full((10, n_features), 3.0)
+    maps = weights_and_patterns(X, np.arange(n_features), dual, np.zeros((10, 10)))
+    for values in maps:
+        np.testing.assert_array_equal(values, np.zeros((n_features, rows)))
+    fitted = estimator.fit(X, codes)
+    np.testing.assert_array_equal(fitted.coef_, np.zeros((rows, n_features)))
+    commonest = np.bincount(codes).argmax()
+    np.testing.assert_array_equal(fitted.predict(X[:4]), np.full(4, commonest))
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_labellings_do_not_touch_each_other(name):
     X, labellings, folds = problem(3, 50)
     kernel = next(fold_kernels(X, np.arange(50), folds))

@@ -50,8 +50,11 @@ def test_the_example_runs_on_a_study(example, tiny_study, tmp_path):
         *(tiny_study, tmp_path, "participant", "group", "--recipe", example / "contrast.yaml"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    scores = pd.read_csv(tmp_path / "func" / "desc-responses_scores.tsv", sep="\t")
+    scores = pd.read_csv(tmp_path / "func" / "task-display_desc-responses_scores.tsv", sep="\t")
     assert set(scores["class"]) == {"joy", "anger", "disgust"}
+    assert set(scores["n"]) == {3}
+    assert (scores["ci_low"] < scores["value"]).all()
+    assert (tmp_path / "figures" / "task-display_desc-responses_responses.svg").is_file()
     assert list(tmp_path.glob("sub-01/**/*_desc-responses_contrast-joy_stat-effect_statmap.nii.gz"))
 
 

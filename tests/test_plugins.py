@@ -57,7 +57,39 @@ def test_a_misspelled_hook_is_an_error_that_lists_the_hooks(install):
     install(
         "typo", ESTIMATORS.format(name="x").replace("bidsface_estimators", "bidsface_estimater")
     )
-    with pytest.raises(PluginError, match=r"bidsface_estimater.*bidsface_estimators"):
+    message = r"plugin typo: bidsface_estimater is no hook; .*bidsface_estimators"
+    with pytest.raises(PluginError, match=message):
+        load_plugins()
+
+
+ANALYSES = """
+from bidsface.analysis import Analysis, AnalysisOptions
+from bidsface.hookspecs import hookimpl
+
+class Half(Analysis):
+    name = "half"
+    Options = AnalysisOptions
+
+    def participant(self, participant, options):
+        return None
+
+@hookimpl
+def bidsface_analyses():
+    return {answer}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("Half", "bidsface_analyses must return a sequence, found ABCMeta"),
+        ("[object]", "bidsface_analyses must return Analysis classes"),
+        ("[Half]", "class Half lacks group"),
+    ],
+)
+def test_what_is_no_whole_analysis_is_refused(install, answer, message):
+    install("half", ANALYSES.format(answer=answer))
+    with pytest.raises(PluginError, match=f"plugin half: {message}"):
         load_plugins()
 
 

@@ -53,6 +53,7 @@ def test_a_recipe_is_named_after_its_file(plugins, write):
             {"regions": {"x": {"source": "grey-matter", "treshold": 1}}},
             r"regions\.x\.treshold: unknown; allowed here: .*threshold",
         ),
+        ({"analyses": {"data": {"analysis": "decoding"}}}, r"analyses\.data: .*something else"),
         ({"region_sets": {"face": ["nose"]}}, r"region_sets\.face: no region 'nose'.*brain"),
         ({"analyses": {"w": {"analysis": "divine"}}}, r"analyses\.w\.analysis.*'divine'.*decoding"),
         (
@@ -111,6 +112,15 @@ def test_set_overrides_a_key_and_is_recorded(plugins):
 def test_bad_overrides(plugins, override, message):
     with pytest.raises(RecipeError, match=message):
         load_recipe("decode-tasks", plugins, [override])
+
+
+def test_the_record_of_an_earlier_run_is_a_recipe(plugins, write, tmp_path):
+    content = load_recipe(write(), plugins).content
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"bidsface": "0", "arguments": {}, "recipe": content}))
+    loaded = load_recipe(str(path), plugins)
+    assert loaded.recipe.name == "mine"
+    assert loaded.content == content
 
 
 def test_only_the_named_analyses_run(plugins, write):

@@ -6,7 +6,7 @@ import pytest
 from nilearn.glm.first_level import FirstLevelModel, compute_regressor, run_glm
 from volumes import CLASSES, confounds_table, events_table, make_recipe, make_run
 
-from bidsface.cleaning import RunFilter, run_filter
+from bidsface.cleaning import RunFilter, cosine_drifts, run_filter
 from bidsface.confounds import read_confounds
 from bidsface.events import Events
 from bidsface.numerics.trials import lsa_weights, lss_weights
@@ -273,6 +273,24 @@ def test_motion_is_filtered_but_not_regressed_out(tmp_path):
     design = prepared.filter.clean(design, confounds=False)
     expected = np.linalg.lstsq(np.column_stack([design, np.ones(64)]), cleaned, rcond=None)[0][:9]
     np.testing.assert_allclose(prepared.motion("lsa"), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("confounds", [["motion6"], ["motion6", "strategy:high_pass"]])
+def test_motion_is_high_pass_filtered_whoever_made_the_cosines(tmp_path, confounds):
+    table = confounds_table(64)
+    cosines = cosine_drifts(64, 2.0, 128.0)
+    table[["cosine00", "cosine01"]] = cosines
+    table["trans_x"] += 30 * cosines[:, 0]
+    cleaning = {"confounds": confounds}
+    prepared = prepare_run(
+        make_run(tmp_path, confounds=table), make_recipe(samples=ALL_KINDS, cleaning=cleaning)
+    )
+    plain = prepare_run(make_run(tmp_path, confounds=table), make_recipe(samples=ALL_KINDS))
+    for kind in ALL_KINDS:
+        np.testing.assert_allclose(prepared.motion(kind), plain.motion(kind), rtol=1e-4, atol=1e-6)
+    motion = prepared.filter.clean(prepared.confounds.motion, confounds=False)
+    assert np.abs(cosines.T @ motion).max() < 1e-9
+    assert np.abs(motion).max() > 0.01
 
 
 @pytest.mark.parametrize(

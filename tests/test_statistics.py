@@ -165,3 +165,23 @@ def test_renaming_classes_limits_the_smallest_p():
     every = relabel(codes, blocks, 100, SEED)
     assert len(every.codes) == 3
     assert every.smallest_p == 2 / 4  # swapping the two names everywhere changes no score
+
+
+def test_renaming_classes_limits_the_smallest_p_of_a_group():
+    """Two participants with 6 labellings each, which are 3 but for the names of two classes."""
+    codes, blocks = np.array([0, 1, 0, 1]), np.zeros(4)
+    every = relabel(codes, blocks, 100, SEED)
+    assert len(every.codes) == 5
+    labellings = np.vstack([codes, every.codes])
+    rng = np.random.default_rng(0)
+    pools = []
+    for _ in range(2):
+        signal = rng.standard_normal((4, 2))
+        scores = np.abs((2.0 * labellings - 1) @ signal)  # does not ask for names
+        best = scores[:, 0].argmax()
+        pools.append(np.vstack([scores[best], np.delete(scores, best, axis=0)]))
+    test = group_permutation([pool[0] for pool in pools], [pool[1:] for pool in pools], 5000, SEED)
+    means = np.add.outer(pools[0][:, 0], pools[1][:, 0]) / 2
+    reached = (means >= means[0, 0] - 1e-12).mean()  # over all 36 combinations
+    assert test.smallest_p == pytest.approx(reached) == pytest.approx(every.smallest_p**2)
+    assert test.p[0] == pytest.approx(reached, abs=0.02)

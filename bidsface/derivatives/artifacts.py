@@ -177,6 +177,11 @@ class Description:
         from bidsface.figures import render_svg
 
         check_label(item.name, "the name of a figure")
+        if not hasattr(item.draw, "savefig"):
+            raise BidsfaceError(
+                f"figure {item.name} of analysis {self.unit.analysis} must be a matplotlib Figure, "
+                f"found {type(item.draw).__name__}"
+            )
         entities = self._entities(item.entities)
         return Artifact(
             file_path(entities, item.name, ".svg", "figures"),

@@ -39,16 +39,19 @@ def encode_table(frame: pd.DataFrame) -> bytes:
 def check_columns(frame: pd.DataFrame, columns: Mapping[str, Column], what: str) -> None:
     """Raise BidsfaceError unless names are unique, legal and described, one by one."""
     names = [str(name) for name in frame.columns]
-    if set(names) != set(columns):
+    bare = [name for name in names if name not in columns]
+    idle = [name for name in columns if name not in names]
+    if bare or idle:
         raise BidsfaceError(
-            f"{what} has columns {', '.join(names)}, but its description names "
-            f"{', '.join(columns) or 'none'}"
+            f"{what}: columns without a description: {', '.join(bare) or 'none'}; descriptions of "
+            f"columns that it lacks: {', '.join(idle) or 'none'}"
         )
     reserved = sorted(RESERVED & set(names))
     if reserved:
         raise BidsfaceError(
             f"{what} has columns called {', '.join(reserved)}, which BIDS and pybids keep for "
-            "themselves; choose names such as roi_name or run_index"
+            "themselves; choose names such as roi_name or run_index, or write one table per task "
+            "and so on, with what they have in common in its entities"
         )
 
 

@@ -22,6 +22,7 @@ from bidsface.numerics.linear import (
     Floats,
     FoldKernel,
     batches,
+    commonest,
     largest,
     one_hot,
     rowwise,
@@ -151,6 +152,8 @@ def discriminant_predictions(
     -------
     ndarray of int, shape (n_labellings, n_test)
     """
+    if kernel.is_blank:
+        return commonest(kernel, codes, n_classes)
     training = Spectrum.of(kernel.train, kernel.n_features)
     predicted: list[NDArray[np.integer]] = []
     for batch in batches(codes, n_classes):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -34,6 +35,11 @@ class FoldKernel:
     train: Floats
     test: Floats
     n_features: int
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether no feature varies in the training part, so that there is nothing to learn."""
+        return not self.train.any()
 
 
 @runtime_checkable
@@ -168,7 +174,7 @@ def one_hot(codes: Codes, n_classes: int) -> Floats:
 
 def rowwise(stack: Floats, matrix: Floats) -> Floats:
     """Return ``stack @ matrix`` as one product: NumPy would make one per labelling."""
-    flat = stack.reshape(-1, stack.shape[-1]) @ matrix
+    flat = stack.reshape(prod(stack.shape[:-1]), stack.shape[-1]) @ matrix
     return flat.reshape(*stack.shape[:-1], matrix.shape[1])
 
 
@@ -191,6 +197,24 @@ def largest(decisions: Floats, counts: NDArray[np.number]) -> Codes:
     if not counts.all():
         decisions = np.where(counts[:, :, None] > 0, decisions, -np.inf)
     return decisions.argmax(axis=1).astype(np.int16)
+
+
+def commonest(kernel: FoldKernel, codes: Codes, n_classes: int) -> Codes:
+    """Predict for every test sample the commonest training class, of several the first.
+
+    What a linear classifier with an intercept can do where the samples do not differ.
+
+    Parameters
+    ----------
+    kernel, codes, n_classes
+        As for `KernelEstimator.predict_permuted`.
+
+    Returns
+    -------
+    ndarray of int, shape (n_labellings, n_test)
+    """
+    counts = (codes[:, :, None] == np.arange(n_classes)).sum(axis=1)
+    return np.repeat(counts.argmax(axis=1).astype(np.int16)[:, None], len(kernel.test), axis=1)
 
 
 def ridge_operator(kernel: FoldKernel, alpha: float) -> Floats:
@@ -230,6 +254,8 @@ def ridge_predictions(kernel: FoldKernel, codes: Codes, n_classes: int, alpha: f
     -------
     ndarray of int, shape (n_labellings, n_test)
     """
+    if kernel.is_blank:
+        return commonest(kernel, codes, n_classes)
     operator = ridge_operator(kernel, alpha)
     predicted = []
     for batch in batches(codes, n_classes):
@@ -239,7 +265,10 @@ def ridge_predictions(kernel: FoldKernel, codes: Codes, n_classes: int, alpha: f
 
 
 def spectrum(gram: Floats) -> tuple[Floats, Floats]:
-    """Return the positive eigenvalues (r,) and eigenvectors (n, r) of a Gram matrix."""
+    """Return the positive eigenvalues (r,) and eigenvectors (n, r) of a Gram matrix.
+
+    There are none, r = 0, where no feature varies.
+    """
     values, vectors = np.linalg.eigh(gram)
     keep = values > max(values[-1], 0.0) * len(gram) * np.finfo(np.float64).eps
     return values[keep], vectors[:, keep]

@@ -11,8 +11,8 @@ from bidsface.analysis import (
     Participant,
     ParticipantResults,
     Results,
+    refuse_unknown,
 )
-from bidsface.errors import RecipeError
 from bidsface_decoding.options import DecodingOptions, build_estimators
 
 
@@ -26,9 +26,8 @@ class Decoding(Analysis):
         self, options: DecodingOptions, samples: Collection[str], regions: Collection[str]
     ) -> None:
         """Refuse names that do not exist and options of classifiers that cannot be."""
-        _refuse_unknown("samples", options.samples, samples)
-        _refuse_unknown("regions", options.regions, regions)
-        _refuse_unknown("map_regions", options.map_regions, regions)
+        super().check(options, samples, regions)
+        refuse_unknown("map_regions", options.map_regions, regions)
         self._classifiers(options)
 
     # The modules that do the work are imported when there is some: a run that finds everything up
@@ -57,9 +56,3 @@ class Decoding(Analysis):
         from bidsface_decoding.estimators import ESTIMATORS
 
         return build_estimators(options, {**ESTIMATORS, **self.estimators})
-
-
-def _refuse_unknown(key: str, names: Collection[str], known: Collection[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise RecipeError(f"{key}: no {name!r} in the recipe; there is: {', '.join(known)}")

@@ -114,14 +114,14 @@ def _draw_bars(ax: Axes, panel: BarPanel, names: Sequence[str], null_bands: bool
 
 def _draw_chance(ax: Axes, panel: BarPanel, names: Sequence[str]) -> None:
     """Draw one line where all rows share their chance level, else a piece in every row."""
-    line = {"color": INK, "linewidth": 0.9, "zorder": 1}
     levels = [bar.chance for bar in panel.bars]
     if np.ptp(levels) < SAME_CHANCE:
-        ax.axvline(levels[0], linestyle=(0, (4, 3)), **line)
+        ax.axvline(levels[0], color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         return
     for bar, level in zip(panel.bars, levels, strict=True):
         row = names.index(bar.name)
-        ax.plot([level, level], [row - 0.45, row + 0.45], linestyle=(0, (2, 1.5)), **line)
+        piece = [row - 0.45, row + 0.45]
+        ax.plot([level, level], piece, color=INK, linewidth=0.9, linestyle=(0, (2, 1.5)), zorder=1)
 
 
 def confusion_figure(matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> Figure:

@@ -137,7 +137,9 @@ def find_families(
         order = list(dict.fromkeys(rows["roi_name"]))
         table = rows.pivot_table(index="participant_id", columns="roi_name", values="value")
         table = table[order]
-        levels = rows.groupby(["participant_id", "roi_name"])["chance"].first().unstack()
+        levels = rows.pivot_table(
+            index="participant_id", columns="roi_name", values="chance", dropna=False
+        )
         chance = levels.reindex(index=table.index, columns=table.columns)
         test = _permutation_test(
             table, chance, (task, samples, estimator), permutations, n_draws, seeds[task]

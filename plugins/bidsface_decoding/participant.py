@@ -12,7 +12,7 @@ from bidsface.errors import InputError, RecipeError
 from bidsface_decoding import report, tables, text
 from bidsface_decoding.maps import weight_maps
 from bidsface_decoding.options import MOTION, DecodingOptions
-from bidsface_decoding.task import TaskDecoding, decode_task, task_samples
+from bidsface_decoding.task import TaskDecoding, decode_task, plan_task, task_samples
 
 
 def decode_participant(
@@ -44,12 +44,10 @@ def decode_participant(
     tasks, warnings = _tasks(participant, options)
     for task in tasks:
         kinds = task_samples(participant, task, options)
-        result = decode_task(task, kinds, regions, estimators, options, seed(task), participant.map)
-        if isinstance(result, str):
-            warnings.append(result)
-        else:
-            found.append(result)
-            warnings.extend(result.warnings)
+        plan = plan_task(task, kinds, options, seed(task))
+        if plan.problems:
+            found.append(decode_task(plan, regions, estimators, options, participant.map))
+        warnings.extend(found[-1].warnings if plan.problems else plan.warnings)
     maps, notes = _maps(participant, found, regions, estimators, options)
     return _results(participant, found, maps, [*warnings, *notes], options)
 

@@ -14,8 +14,16 @@ from sklearn.svm import SVC
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bidsface.numerics.linear import Codes, Floats, FoldKernel, rotate, spectrum
+from bidsface.numerics.linear import Codes, Floats, FoldKernel, commonest, rotate, spectrum
 from bidsface_decoding.linear_classifier import LinearClassifier
+
+
+def _basis(X: Floats) -> Floats:
+    """Return orthonormal columns (n_features, r) that span centred samples."""
+    values, vectors = spectrum(X @ X.T)
+    if not len(values):  # all samples are 0, in any coordinate
+        return np.eye(X.shape[1], 1)
+    return X.T @ (vectors / np.sqrt(values))
 
 
 class RotatedClassifier(LinearClassifier):
@@ -36,8 +44,7 @@ class RotatedClassifier(LinearClassifier):
     def _fit(self, X: Floats, codes: Codes) -> None:
         self.basis_: Floats | None = None
         if X.shape[1] > len(X):
-            values, vectors = spectrum(X @ X.T)
-            self.basis_ = X.T @ (vectors / np.sqrt(values))  # (p, r), orthonormal columns
+            self.basis_ = _basis(X)
         self.machine_ = self._machine().fit(X if self.basis_ is None else X @ self.basis_, codes)
         self.n_iter_ = int(np.max(self.machine_.n_iter_))
         coef = self._rows(self.machine_.coef_)
@@ -62,12 +69,17 @@ class RotatedClassifier(LinearClassifier):
     def dual_weights(self, gram: Floats, codes: Codes, n_features: int) -> Floats:
         """See `bidsface.numerics.linear.DualEstimator`."""
         values, vectors = spectrum(gram)
+        if not len(values):  # no feature varies, so that none has weight
+            n_classes = int(codes.max()) + 1
+            return np.zeros((1 if n_classes == 2 else n_classes, len(gram)))
         root = np.sqrt(values)
         machine = self._machine().fit(vectors * root, codes)
         return self._rows(machine.coef_) @ (vectors / root).T
 
     def predict_permuted(self, kernel: FoldKernel, codes: Codes, n_classes: int) -> Codes:
         """See `bidsface.numerics.linear.KernelEstimator`."""
+        if kernel.is_blank:
+            return commonest(kernel, codes, n_classes)
         machine, train, test = self._permuted_problem(kernel)
         predicted = np.empty((len(codes), len(kernel.test)), dtype=np.int16)
         # Checking the same data anew for every labelling would take a third of the time.

@@ -17,7 +17,7 @@ from bidsface.statistics import fdr, max_statistic_p, permutation_p
 from bidsface_decoding.crossvalidation import SPLITTERS, Fold, predict, trainable
 from bidsface_decoding.estimators import Ridge
 from bidsface_decoding.options import MOTION, DecodingOptions
-from bidsface_decoding.scoring import METRICS, Scores, score
+from bidsface_decoding.scoring import METRICS, Scores, score, tests_all_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,11 @@ class Problem:
     codes : ndarray of int, shape (1 + n_permutations, n_samples)
         Classes of the samples; the first row is the observed labelling.
     folds : tuple of Fold
-    chance : float
     """
 
     samples: Samples
     codes: Codes
     folds: tuple[Fold, ...]
-    chance: float
 
     @property
     def name(self) -> str:
@@ -51,11 +49,15 @@ class Outcome:
     samples: str
     estimator: str
     roi_name: str
-    chance: float
     scores: Scores
     p: float = float("nan")
     p_fdr: float = float("nan")
     p_fwe: float = float("nan")
+
+    @property
+    def chance(self) -> float:
+        """Chance level of the mean score; NaN where it is not known."""
+        return self.scores.chance.mean
 
     @property
     def test_name(self) -> str:
@@ -64,8 +66,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, eq=False)
-class TaskDecoding:
-    """Everything that was found in one task.
+class TaskPlan:
+    """What is to be decoded in one task.
 
     Attributes
     ----------
@@ -73,10 +75,30 @@ class TaskDecoding:
     classes : tuple of str
         Names of the classes by code.
     problems : mapping of str to Problem
-        By kind of samples.
+        By kind of samples; none when the task cannot be decoded.
+    relabellings : Relabellings or None
+        None when the task cannot be decoded.
+    warnings : sequence of str
+        Say, among others, why something cannot be decoded.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    problems: Mapping[str, Problem]
+    relabellings: Relabellings | None
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True, eq=False)
+class TaskDecoding:
+    """Everything that was found in one task.
+
+    Attributes
+    ----------
+    task, classes, problems, relabellings, warnings
+        See `TaskPlan`.
     outcomes : sequence of Outcome
-        By kind of samples and classifier; the motion parameters come last in each.
-    relabellings : Relabellings
+        By kind of samples and classifier; the motion parameters come last.
     """
 
     task: str
@@ -102,63 +124,79 @@ def event_table(kinds: Sequence[Samples]) -> pd.DataFrame:
     return tables.drop_duplicates("event").sort_values("event", ignore_index=True)
 
 
-def decode_task(
-    task: str,
-    kinds: Sequence[Samples],
-    regions: Sequence[Region],
-    estimators: Mapping[str, Any],
-    options: DecodingOptions,
-    seed: np.random.SeedSequence,
-    mapper: Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]],
-) -> TaskDecoding | str:
-    """Decode the classes of a task; a text says why that was not possible.
+def plan_task(
+    task: str, kinds: Sequence[Samples], options: DecodingOptions, seed: np.random.SeedSequence
+) -> TaskPlan:
+    """Make the folds and permutations of a task.
 
     Parameters
     ----------
     task : str
     kinds : sequence of Samples
         All kinds of samples of the task; they share event numbers and so their permutations.
-    regions : sequence of Region
-    estimators : mapping of str to unfitted classifier
     options : DecodingOptions
     seed : SeedSequence
-    mapper : callable
-        ``participant.map``.
     """
     events = event_table(kinds)
     names, codes = np.unique(events["trial_type"].to_numpy(str), return_inverse=True)
-    if len(names) < 2:
-        return f"task {task} has one class only ({', '.join(names)}) and was not decoded"
+    classes = tuple(str(name) for name in names)
+    if len(classes) < 2:
+        text = f"task {task} has one class only ({', '.join(classes)}) and was not decoded"
+        return TaskPlan(task, classes, {}, None, [text])
     codes = codes.astype(np.int16)
     permuted = relabel(codes, events["block"].to_numpy(str), options.permutations, seed)
     labellings = np.vstack([codes[None], permuted.codes])
     problems, warnings = _problems(task, kinds, events, labellings, names, options)
-    if not problems:
-        return "; ".join(warnings)
+    found = {problem.name: problem for problem in problems}
+    return TaskPlan(task, classes, found, permuted if found else None, warnings)
+
+
+def decode_task(
+    plan: TaskPlan,
+    regions: Sequence[Region],
+    estimators: Mapping[str, Any],
+    options: DecodingOptions,
+    mapper: Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]],
+) -> TaskDecoding:
+    """Decode the classes of a task.
+
+    Parameters
+    ----------
+    plan : TaskPlan
+    regions : sequence of Region
+    estimators : mapping of str to unfitted classifier
+    options : DecodingOptions
+    mapper : callable
+        ``participant.map``.
+
+    Raises
+    ------
+    ValueError
+        If the plan says that the task cannot be decoded.
+    """
+    if plan.relabellings is None:
+        raise ValueError("; ".join(plan.warnings))
+    problems, n_classes = list(plan.problems.values()), len(plan.classes)
     jobs = [(problem, region) for problem in problems for region in regions]
 
     def decode(job: tuple[Problem, Region]) -> dict[str, Outcome]:
-        return _decode_region(*job, estimators, len(names), options)
+        return _decode_region(*job, estimators, n_classes, options)
 
-    scored = mapper(decode, jobs)
-    found = dict(zip([(p.name, r.name) for p, r in jobs], scored, strict=True))
+    found = dict(zip([(p.name, r.name) for p, r in jobs], mapper(decode, jobs), strict=True))
     outcomes = [
         outcome
         for problem in problems
         for name in estimators
         for outcome in _family([found[problem.name, region.name][name] for region in regions])
     ]
+    notes: list[str] = []
     if options.motion_control:
-        motion, notes = _decode_motion(task, problems, len(names), options)
-        outcomes, warnings = [*outcomes, *motion], [*warnings, *notes]
-    warnings.extend(_permutation_warnings(task, permuted, options))
+        motion, notes = _decode_motion(plan.task, problems, n_classes, options)
+        outcomes.extend(motion)
+    few = _permutation_warnings(plan.task, plan.relabellings, options)
+    warnings = [*plan.warnings, *notes, *few]
     return TaskDecoding(
-        task,
-        tuple(str(name) for name in names),
-        {problem.name: problem for problem in problems},
-        outcomes,
-        permuted,
-        warnings,
+        plan.task, plan.classes, plan.problems, outcomes, plan.relabellings, warnings
     )
 
 
@@ -186,9 +224,8 @@ def _problems(
                 f"classes to train on, found {found}; not decoded"
             )
             continue
-        warnings.extend(_class_warnings(where, every, folds, codes[0], names))
-        chance = METRICS[options.metric].chance(codes[0], len(np.unique(codes[0])))
-        problems.append(Problem(samples, codes, folds, chance))
+        warnings.extend(_class_warnings(where, every, folds, codes[0], names, len(codes) > 1))
+        problems.append(Problem(samples, codes, folds))
     return problems, warnings
 
 
@@ -198,6 +235,7 @@ def _class_warnings(
     folds: Sequence[Fold],
     codes: Codes,
     names: NDArray[np.str_],
+    permuted: bool,
 ) -> list[str]:
     """Tell of folds that had to be left out and of classes that are missing from others."""
     kept = {fold.name for fold in folds}
@@ -214,6 +252,9 @@ def _class_warnings(
                     f"{where}: the {part} part of fold {fold.name} has no "
                     f"{', '.join(names[missing])}; its score is over the classes that it has"
                 )
+    if not tests_all_classes(folds, codes):
+        level = "the permutations' mean score" if permuted else "not known without permutations"
+        notes.append(f"{where}: as folds lack classes, the chance level is {level}")
     return notes
 
 
@@ -244,7 +285,6 @@ def _decode_region(
             problem.name,
             name,
             region.name,
-            problem.chance,
             score(problem.folds, problem.codes, predicted, n_classes, metric),
         )
         for name, predicted in predictions.items()
