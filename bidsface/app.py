@@ -63,7 +63,7 @@ def run(settings: Settings, console: Console) -> Outcome:
 
 def _run_levels(work: Work, dataset: Dataset) -> Outcome:
     settings, tally = work.settings, Tally()
-    work.output.prepare(dataset.roots, dataset.descriptions)
+    work.output.prepare(dataset.roots, dataset.descriptions, settings.dataset_links)
     write_configuration(settings, work.loaded)
     memory = f", {settings.memory_mb} MB" if settings.memory_mb else ""
     work.console.say(

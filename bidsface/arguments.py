@@ -96,7 +96,7 @@ def _schema_text() -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; its destinations are the fields of ``Settings``."""
+    """Return the parser; most of its destinations are fields of ``Settings``."""
     parser = argparse.ArgumentParser(
         prog="bidsface",
         usage="bidsface BIDS_DIR OUTPUT_DIR {participant,group}... [options]",
@@ -156,6 +156,13 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=PATH",
         help="derivative data sets; fmriprep=PATH (or a bare PATH) is the one that is analysed "
         "[BIDS_DIR/derivatives/fmriprep]",
+    )
+    group.add_argument(
+        "--dataset-links",
+        nargs="+",
+        default=(),
+        metavar="NAME=URI",
+        help="DOI or URL of input data sets (raw, fmriprep, ...) for dataset_description.json",
     )
     group.add_argument(
         "--bids-database-dir",
@@ -258,7 +265,9 @@ def _add_resources(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-w", "--work-dir", type=Path, metavar="DIR", help="folder of temporary files and caches"
     )
-    group.add_argument("--clean-workdir", action="store_true", help="empty the work folder first")
+    group.add_argument(
+        "--clean-workdir", action="store_true", help="first remove what bidsface left there"
+    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:

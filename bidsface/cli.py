@@ -150,6 +150,7 @@ def _frozen(values: dict[str, Any]) -> dict[str, Any]:
     values["output_dir"] = values["output_dir"].resolve()
     values["levels"] = tuple(dict.fromkeys(values["levels"]))
     values["derivatives"] = _named_paths(values["derivatives"])
+    values["dataset_links"] = _named_links(values["dataset_links"])
     values["nprocs"] = values["nprocs"] or available_processors()
     return {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
@@ -169,6 +170,16 @@ def _named_paths(texts: Sequence[str]) -> dict[str, Path]:
             raise UsageError(f"--derivatives {text}: there is no folder {path}")
         found[name] = Path(path).resolve()
     return found
+
+
+def _named_links(texts: Sequence[str]) -> dict[str, str]:
+    links = {}
+    for text in texts:
+        name, separator, link = text.partition("=")
+        if not separator or not link:
+            raise UsageError(f"--dataset-links {text}: wanted NAME=DOI or NAME=URL")
+        links[name] = link
+    return links
 
 
 def _json_object(path: Path | None, flag: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The files of one participant that a run reads: values only, made by `dataset.py`."""
+"""The files of one participant that a run reads: values only, made by `dataset/matching.py`."""
 
 from __future__ import annotations
 

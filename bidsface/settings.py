@@ -23,6 +23,8 @@ class Settings:
         Content of ``--bids-filter-file``: ``{"bold": {entity: value or [values]}}``.
     derivatives : mapping of str to Path
         Named derivative data sets; ``fmriprep`` is the one that is analysed.
+    dataset_links : mapping of str to str
+        DOI or URL of input data sets by name, for ``dataset_description.json``.
     memory_mb : int or None
         Memory that the run may use; lowers the number of participants in work at once.
     command : tuple of str
@@ -39,6 +41,7 @@ class Settings:
     space: tuple[str, ...] = ()
     bids_filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     derivatives: Mapping[str, Path] = field(default_factory=dict)
+    dataset_links: Mapping[str, str] = field(default_factory=dict)
     bids_database_dir: Path | None = None
     bids_database_wipe: bool = False
     skip_bids_validation: bool = False

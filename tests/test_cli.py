@@ -43,6 +43,7 @@ def test_help_and_version_import_nothing_heavy():
         ("--mem", ["16GB"], "memory_mb", 16384),
         ("--mem-mb", ["16000"], "memory_mb", 16000),
         ("--mem-gb", ["2"], "memory_mb", 2048),
+        ("--dataset-links", ["raw=doi:10.1/x"], "dataset_links", {"raw": "doi:10.1/x"}),
         ("--set", ["a.b=1", "c=2"], "overrides", ("a.b=1", "c=2")),
     ],
 )

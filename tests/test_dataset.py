@@ -187,7 +187,6 @@ def test_derivative_as_the_only_data_set(tmp_path):
     assert set(dataset.roots) == {"fmriprep"}
     files = found(dataset)
     assert [run.events.parent for run in files.runs] == [tmp_path / "bids/sub-01/func"] * 2
-    assert dataset.participants_table().empty
 
 
 def test_uri(plain):
@@ -197,20 +196,6 @@ def test_uri(plain):
     assert dataset.uri(run.events) == f"bids:raw:{stem}_events.tsv"
     assert dataset.uri(run.confounds) == f"bids:fmriprep:{stem}_desc-confounds_timeseries.tsv"
     assert dataset.uri(Path("/elsewhere/atlas.nii")) == "file:///elsewhere/atlas.nii"
-
-
-def test_participants(plain):
-    table = opened(plain).participants_table()
-    assert table["participant_id"].tolist() == ["sub-01", "sub-02", "sub-10"]
-    assert table["age"].tolist() == [20, 21, 22]
-
-
-@pytest.mark.parametrize("content", ["", "id\tage\n1\t2\n", 'participant_id\tage\n"sub-01\t2\n'])
-def test_broken_participants(tmp_path, content):
-    raw, _ = Tree().write(tmp_path)
-    write(raw / "participants.tsv", content)
-    with pytest.raises(InputError, match=r"participants\.tsv"):
-        opened(tmp_path).participants_table()
 
 
 def test_is_reused_until_wiped(tmp_path):

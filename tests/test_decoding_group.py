@@ -187,7 +187,7 @@ def make_incomplete(rng, effect=0.0, label="01"):
 
 
 def test_wilcoxon_holds_its_level_where_folds_lack_a_class():
-    """Groups without effect; against 1/K instead, most of them would be found significant."""
+    """Groups without effect; against 1/K instead, far too many would be found significant."""
     options = Decoding.Options(permutations=49, motion_control=False)
     n_sets, rng = 120, np.random.default_rng(0)
     p, against_uniform = np.empty(n_sets), np.empty(n_sets)
@@ -204,7 +204,7 @@ def test_wilcoxon_holds_its_level_where_folds_lack_a_class():
         p[number], against_uniform[number] = signed_rank_p(above), signed_rank_p(above_uniform)
     low, high = stats.binom.interval(0.999, n_sets, 0.05)
     assert low <= (p <= 0.05).sum() <= high
-    assert (against_uniform <= 0.05).mean() > 0.5
+    assert (against_uniform <= 0.05).sum() > high
 
 
 def in_order(function, items):
@@ -229,7 +229,7 @@ def test_group_compares_each_participant_with_its_own_chance(mixed):
     own = participants[3].table("scores")
     own = own[(own["fold"] == "mean") & (own["metric"] == "balanced_accuracy")]
     levels = own.set_index(["samples", "roi_name"])["chance"]
-    assert levels.nunique() > 1
+    assert np.ptp(levels) > 0.01
     for name, row in overall(results).iterrows():
         assert row["chance"] == pytest.approx((3 / 3 + levels[name]) / 4)
         assert row["p_min"] == 1 / 16

@@ -31,7 +31,6 @@ CONTEXT = ReportContext(
     random_seed=7,
     recipe_description="Within-task decoding",
     analyses=("within", "across"),
-    settings={"Processes": "2"},
     group_report=True,
 )
 
@@ -243,7 +242,6 @@ def test_hostile_text_is_shown_and_never_run(output):
         recipe_name=HOSTILE,
         recipe_text=HOSTILE,
         command=(HOSTILE,),
-        settings={HOSTILE: HOSTILE},
     )
     plain = read(write_participant_report(output, "02", CONTEXT))
     for path in (

@@ -23,7 +23,7 @@ from bidsface.recipe import Inputs
 from bidsface.settings import Settings
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 __all__ = ["Dataset", "file_state", "open_dataset"]
 
@@ -93,22 +93,6 @@ class Dataset:
             return location.as_uri()
         name = max(within, key=lambda name: len(self.roots[name].parts))
         return f"bids:{name}:{location.relative_to(self.roots[name]).as_posix()}"
-
-    def participants_table(self) -> pd.DataFrame:
-        """Return ``participants.tsv``, of the raw data set first; empty where there is none.
-
-        Raises
-        ------
-        InputError
-            If the file cannot be read or has no ``participant_id`` column.
-        """
-        import pandas as pd
-
-        for root in self._read_roots.values():
-            path = root / "participants.tsv"
-            if path.is_symlink() or path.exists():
-                return _read_participants(path)
-        return pd.DataFrame({"participant_id": pd.Series(dtype=str)})
 
     @cached_property
     def _space(self) -> Mapping[str, str | None]:
@@ -238,20 +222,3 @@ def _database_dir(settings: Settings, roots: Mapping[str, Path]) -> Path | None:
             f"--bids-database-dir {folder}: lies in the input {inside[0]}, which is never written"
         )
     return folder
-
-
-def _read_participants(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    require_content([path])
-    try:
-        table = pd.read_csv(
-            path, sep="\t", dtype={"participant_id": str}, na_values=["n/a"], encoding="utf-8-sig"
-        )
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table: {error}") from error
-    if "participant_id" not in table:
-        raise InputError(
-            f"{path}: no column participant_id; there are: {listing(map(str, table.columns))}"
-        )
-    return table

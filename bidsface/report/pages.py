@@ -7,8 +7,7 @@ time (`--reports-only`). They load nothing, from the web or from beside them.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +36,6 @@ class ReportContext:
     analyses : tuple of str
         Analyses of the recipe in its order, which is the order of the sections; analyses that have
         no receipt are shown as not run. Empty: those of the receipts, by name.
-    settings : mapping of str to str
-        Further settings worth showing.
     group_report : bool
         A group page will stand beside the participants' pages, which then link to it.
     """
@@ -50,7 +47,6 @@ class ReportContext:
     random_seed: int
     recipe_description: str = ""
     analyses: tuple[str, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
     group_report: bool = False
 
 
