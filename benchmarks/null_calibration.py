@@ -35,7 +35,8 @@ from bidsface.statistics import (
 )
 from bidsface_decoding.estimators import Ridge
 from bidsface_decoding.options import DecodingOptions
-from bidsface_decoding.task import TaskDecoding, decode_task, plan_task
+from bidsface_decoding.plan import plan_task
+from bidsface_decoding.task import TaskDecoding, decode_task
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sections import replace_section

@@ -1,11 +1,12 @@
 """Time and memory of finding one participant's files in a large fMRIPrep output.
 
-    python benchmarks/open_dataset.py [--participants 1000] [--folder DIR]
+    python benchmarks/open_dataset.py [--participants 1000] [--folder DIR] [--write]
 
 Writes a fake data set (160 fMRIPrep files per participant; a temporary folder that is removed
 afterwards unless --folder is given, which is kept and reused) and opens it in fresh processes, so
 that the import of pybids counts. Prints the median wall and processor time
-and the peak resident memory of --repeats processes per case.
+and the peak resident memory of --repeats processes per case; --write puts them into
+docs/performance.md.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from sections import replace_section
 from trees import MNI, Tree
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 
 LARGE = Tree(
     tasks=("display", "observe"),
@@ -65,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--participants", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     parser.add_argument("--folder", type=Path, help="keep the data sets here and reuse them")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -73,11 +78,15 @@ def main() -> None:
         small = write_tree(folder / "small", SMALL, 8)
         database = str(Path(temporary) / "database")
         one = ["0500" if arguments.participants >= 500 else "0001"]
-        report("1 participant", large, "", one, arguments.repeats)
-        report("20 participants", large, "", labels(20), arguments.repeats)
-        report("all of 8 participants", small, "", [], arguments.repeats)
-        report("building the database", large, database, one, 1)
-        report("1 participant, from the database", large, database, one, arguments.repeats)
+        rows = [
+            report("1 participant", large, "", one, arguments.repeats),
+            report("20 participants", large, "", labels(20), arguments.repeats),
+            report("all of 8 participants of a small set", small, "", [], arguments.repeats),
+            report("building the database", large, database, one, 1),
+            report("1 participant, from the database", large, database, one, arguments.repeats),
+        ]
+    if arguments.write:
+        replace_section(DOCUMENT, "open_dataset", section(arguments.participants, rows))
 
 
 def write_tree(folder: Path, tree: Tree, participants: int) -> Path:
@@ -104,8 +113,24 @@ def labels(count: int) -> list[str]:
     return [f"{number:04d}" for number in range(1, count + 1)]
 
 
-def report(name: str, folder: Path, database: str, wanted: list[str], repeats: int) -> None:
-    """Open the data set in fresh processes and print median time and largest memory."""
+def section(participants: int, rows: list[str]) -> str:
+    """Return the section of the document."""
+    return "\n".join(
+        [
+            "## Finding the files of a participant",
+            "",
+            f"fMRIPrep output of {participants:,} participants with 160 files each, fresh processes",
+            "that import pybids first; `python benchmarks/open_dataset.py --write` measures it again.",
+            "",
+            "| opened | wall (s) | processor (s) | peak memory (MiB) |",
+            "| --- | --- | --- | --- |",
+            *rows,
+        ]
+    )
+
+
+def report(name: str, folder: Path, database: str, wanted: list[str], repeats: int) -> str:
+    """Open the data set in fresh processes; print median time and largest memory as a table row."""
     command = [sys.executable, "-c", OPEN, str(folder), database, *wanted]
     measured = [
         json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -114,11 +139,9 @@ def report(name: str, folder: Path, database: str, wanted: list[str], repeats: i
     seconds = statistics.median(result["seconds"] for result in measured)
     processor = statistics.median(result["processor"] for result in measured)
     memory = max(result["mebibytes"] for result in measured)
-    print(
-        f"{name:32s} {seconds:7.2f} s (processor {processor:.2f} s)   "
-        f"peak memory {memory:4.0f} MiB   {measured[0]['runs']} runs found",
-        flush=True,
-    )
+    row = f"| {name} | {seconds:.2f} | {processor:.2f} | {memory:.0f} |"
+    print(f"{row} {measured[0]['runs']} runs found", flush=True)
+    return row
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Kill bidsface at random moments, start it again, and compare its tables with an undisturbed run.
 
-    python benchmarks/restart.py [--kills 20] [--seed 0]
+    python benchmarks/restart.py [--kills 20] [--seed 0] [--write]
 
 Half of the kills wait until files are being written (a receipt says "writing", or a scratch folder
 is filling) and strike a random few milliseconds later; the others strike at a random moment of the
-run. Prints what was found and fails if a table differs or a file looks finished and is not.
+run. Prints what was found (--write: into docs/validation.md) and fails if a table differs or a file looks finished and is not.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sections import replace_section
 
 from bidsface.demo.faces import write_study
 
+DOCUMENT = Path(__file__).parents[1] / "docs" / "validation.md"
 OPTIONS = ("--set", "analyses.within.permutations=50", "--nprocs", "1")
 
 
@@ -61,6 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="write docs/validation.md")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -78,11 +81,15 @@ def main() -> int:
             writing += kill_once(bids, out, rng, seconds, aim=number % 4 != 0)
             subprocess.run(command(bids, out), check=True, stdout=subprocess.DEVNULL)
             differing += tables(out) != wanted
-    print(
+    text = (
         f"{options.kills} kills, {writing} of them while files were being written: "
         f"{differing} second runs with tables that differ from an undisturbed run "
         f"({len(wanted)} tables, a run takes {seconds:.1f} s)"
     )
+    print(text)
+    if options.write:
+        heading = "## Killed and started again\n\n`python benchmarks/restart.py --write`:\n"
+        replace_section(DOCUMENT, "restart", f"{heading}{text}.")
     return int(differing > 0)
 
 

@@ -21,8 +21,9 @@ from bidsface_decoding.analysis import Decoding
 from bidsface_decoding.crossvalidation import SPLITTERS, Fold, predict, trainable
 from bidsface_decoding.estimators import ESTIMATORS, Ridge
 from bidsface_decoding.options import build_estimators
+from bidsface_decoding.plan import plan_task
 from bidsface_decoding.scoring import METRICS, accuracy, balanced_accuracy
-from bidsface_decoding.task import decode_task, plan_task
+from bidsface_decoding.task import decode_task
 
 SEED = np.random.SeedSequence(5)
 

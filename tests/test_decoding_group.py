@@ -18,8 +18,9 @@ from bidsface.figures import render_svg
 from bidsface.statistics import signed_rank_p
 from bidsface_decoding.analysis import Decoding
 from bidsface_decoding.estimators import Ridge
+from bidsface_decoding.plan import plan_task
 from bidsface_decoding.tables import confusion_of_predictions
-from bidsface_decoding.task import decode_task, plan_task
+from bidsface_decoding.task import decode_task
 
 OPTIONS = Decoding.Options(permutations=60, maps=False, group_draws=1500)
 

@@ -12,7 +12,8 @@ from bidsface.errors import InputError, RecipeError
 from bidsface_decoding import report, tables, text
 from bidsface_decoding.maps import weight_maps
 from bidsface_decoding.options import MOTION, DecodingOptions
-from bidsface_decoding.task import TaskDecoding, decode_task, plan_task, task_samples
+from bidsface_decoding.plan import plan_task, task_samples
+from bidsface_decoding.task import TaskDecoding, decode_task
 
 
 def decode_participant(

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Column, Entities, Matrix, Table
-from bidsface_decoding.task import Outcome, Problem, TaskDecoding
+from bidsface_decoding.plan import Problem
+from bidsface_decoding.task import Outcome, TaskDecoding
 
 ALL_FOLDS = "mean"
 RECALL = "recall"
