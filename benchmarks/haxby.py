@@ -3,8 +3,8 @@
     BIDSFACE_SHARED_DATA=... python benchmarks/haxby.py [--write]
 
 The plain script uses nilearn and scikit-learn only and shares no code with bidsface. The data (one
-slice, twelve runs) lie in ``$BIDSFACE_SHARED_DATA/haxby2001-slice`` as ``bids`` and ``fmriprep``. --write puts the figures into
-docs/validation.md.
+slice, twelve runs) lie in ``$BIDSFACE_SHARED_DATA/haxby2001-slice`` as ``bids`` and ``fmriprep``.
+--write puts the figures into docs/validation.md.
 """
 
 from __future__ import annotations

@@ -119,8 +119,9 @@ def section(participants: int, rows: list[str]) -> str:
         [
             "## Finding the files of a participant",
             "",
-            f"fMRIPrep output of {participants:,} participants with 160 files each, fresh processes",
-            "that import pybids first; `python benchmarks/open_dataset.py --write` measures it again.",
+            f"fMRIPrep output of {participants:,} participants with 160 files each, in fresh",
+            "processes that import pybids first;",
+            "`python benchmarks/open_dataset.py --write` measures it again.",
             "",
             "| opened | wall (s) | processor (s) | peak memory (MiB) |",
             "| --- | --- | --- | --- |",

@@ -4,7 +4,7 @@
 
 Half of the kills wait until files are being written (a receipt says "writing", or a scratch folder
 is filling) and strike a random few milliseconds later; the others strike at a random moment of the
-run. Prints what was found (--write: into docs/validation.md) and fails if a table differs or a file looks finished and is not.
+run. Prints what was found (--write: into docs/validation.md) and fails if a table differs.
 """
 
 from __future__ import annotations
