@@ -106,7 +106,7 @@ def test_two_processes_write_the_same_bytes(finished, tiny_study, tmp_path):
 def test_a_dask_cluster_writes_the_same_bytes(finished, tiny_study, tmp_path):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         assert run(tiny_study, tmp_path, "--dask-scheduler", cluster.scheduler_address) == 0
     assert tables(tmp_path) == tables(finished)

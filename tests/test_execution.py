@@ -41,7 +41,7 @@ def test_two_processes_share_the_work_and_find_the_same_bits(reference):
 def test_a_dask_cluster_of_two_worker_processes_finds_the_same_bits(reference):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         numbers, workers = outcomes(dask_scheduler=cluster.scheduler_address)
     assert numbers == reference
