@@ -131,7 +131,8 @@ def test_only_the_named_analyses_run(plugins, write):
 
 
 def test_schema_accepts_the_shipped_recipes_and_refuses_a_misspelled_option(plugins):
-    jsonschema = pytest.importorskip("jsonschema")
+    import jsonschema
+
     schema = json.loads(json.dumps(recipe_schema(plugins)))
     content = yaml.safe_load(plugins.recipes["decode-tasks"].read_text())
     jsonschema.validate(content, schema)
