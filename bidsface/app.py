@@ -15,14 +15,14 @@ from bidsface.execution import run_jobs
 from bidsface.group_level import GroupOutcome, process_group
 from bidsface.memory import processes_that_fit
 from bidsface.participant_level import ParticipantJob, ParticipantOutcome, process_participant
-from bidsface.planning import Plan, check_analyses, plan_participant
+from bidsface.planning import Plan, check_analyses
 from bidsface.plugins import load_plugins
 from bidsface.preview import dry_run
 from bidsface.recipe_loading import OVERVIEW, load_recipe
 from bidsface.report import ReportContext, write_group_report, write_participant_report
 from bidsface.rewriting import rewrite
 from bidsface.settings import Settings
-from bidsface.work import Outcome, Tally, Work, batches, main_report
+from bidsface.work import Outcome, Tally, Work, batches, main_report, plans
 
 
 def run(settings: Settings, console: Console) -> Outcome:
@@ -86,9 +86,9 @@ def _participant_level(work: Work, dataset: Dataset, tally: Tally) -> None:
     """Process participants batch by batch; workers compute, and write what they find."""
     work.console.begin("participants", len(dataset.participants))
     for batch in batches(dataset.participants, work.settings):
-        plans = _plans(work, dataset, batch, tally)
+        pending = _pending(work, dataset, batch, tally)
         try:
-            for outcome in _run_plans(work, plans):
+            for outcome in _run_plans(work, pending):
                 _count(work, outcome, tally)
                 if outcome.failures and work.settings.stop_on_first_crash:
                     return
@@ -98,38 +98,32 @@ def _participant_level(work: Work, dataset: Dataset, tally: Tally) -> None:
             return
 
 
-def _plans(work: Work, dataset: Dataset, batch: Sequence[str], tally: Tally) -> list[Plan]:
+def _pending(work: Work, dataset: Dataset, batch: Sequence[str], tally: Tally) -> list[Plan]:
     """Return what is left to do for the participants of a batch."""
-    plans = []
-    for label, files in dataset.files(batch).items():
-        try:
-            if isinstance(files, InputError):
-                raise files
-            plan = plan_participant(
-                files, dataset, work.loaded, work.plugins, work.settings, work.output
-            )
-        except InputError as error:
-            _record_unreadable(work, label, str(error), tally)
+    pending = []
+    for label, plan in plans(work, dataset, batch):
+        if isinstance(plan, InputError):
+            _record_unreadable(work, label, str(plan), tally)
             continue
         tally.kept += plan.kept
         if plan.pending or not work.output.is_current(f"sub-{label}.html", participant=label):
-            plans.append(plan)
+            pending.append(plan)
         else:
             work.console.detail(f"sub-{label}: up to date")
             work.console.advance()
-    return plans
+    return pending
 
 
-def _run_plans(work: Work, plans: Sequence[Plan]) -> Iterator[ParticipantOutcome]:
+def _run_plans(work: Work, pending: Sequence[Plan]) -> Iterator[ParticipantOutcome]:
     settings = work.settings
-    processes = processes_that_fit(settings, [plan.files for plan in plans])
-    if processes < min(settings.nprocs, len(plans)):
+    processes = processes_that_fit(settings, [plan.files for plan in pending])
+    if processes < min(settings.nprocs, len(pending)):
         work.console.say(
             f"{processes} participant{'s' * (processes > 1)} at a time, to stay within "
             f"{settings.memory_mb} MB"
         )
-    threads = max(1, settings.nprocs // max(1, len(plans)))
-    jobs = [ParticipantJob(settings, work.loaded, work.context, plan, threads) for plan in plans]
+    threads = max(1, settings.nprocs // max(1, len(pending)))
+    jobs = [ParticipantJob(settings, work.loaded, work.context, plan, threads) for plan in pending]
     yield from run_jobs(
         process_participant,
         jobs,

@@ -5,25 +5,18 @@ from __future__ import annotations
 from bidsface.dataset import Dataset
 from bidsface.errors import InputError
 from bidsface.memory import study_cost
-from bidsface.planning import plan_participant
-from bidsface.work import Outcome, Tally, Work, batches
+from bidsface.work import Outcome, Tally, Work, batches, plans
 
 
 def dry_run(work: Work, dataset: Dataset) -> Outcome:
     """Say what would run on which files, and what it would need; write nothing."""
     say, tally, readable = work.console.say, Tally(), []
     for batch in batches(dataset.participants, work.settings):
-        for label, files in dataset.files(batch).items():
-            try:
-                if isinstance(files, InputError):
-                    raise files
-                plan = plan_participant(
-                    files, dataset, work.loaded, work.plugins, work.settings, work.output
-                )
-            except InputError as error:
-                work.fail(tally, f"sub-{label}: {error}")
+        for label, plan in plans(work, dataset, batch):
+            if isinstance(plan, InputError):
+                work.fail(tally, f"sub-{label}: {plan}")
                 continue
-            readable.append(files)
+            readable.append(plan.files)
             tally.computed += len(plan.pending)
             names = ", ".join(unit.analysis for unit in plan.pending) or "nothing"
             say(f"sub-{label}: would compute {names}; {plan.kept} up to date; files:")

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bidsface.console import Console
+from bidsface.dataset import Dataset
 from bidsface.derivatives import OutputFolder
+from bidsface.errors import InputError
+from bidsface.planning import Plan, plan_participant
 from bidsface.plugins import Plugins
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.report import ReportContext
@@ -67,3 +70,22 @@ def main_report(work: Work) -> Path:
         return group
     pages = sorted(root.glob("sub-*.html"))
     return pages[0] if len(pages) == 1 else root
+
+
+def plans(
+    work: Work, dataset: Dataset, batch: Sequence[str]
+) -> Iterator[tuple[str, Plan | InputError]]:
+    """Yield what is left to do for each participant of a batch, or why it cannot be read."""
+    for label, files in dataset.files(batch).items():
+        if isinstance(files, InputError):
+            yield label, files
+            continue
+        try:
+            yield (
+                label,
+                plan_participant(
+                    files, dataset, work.loaded, work.plugins, work.settings, work.output
+                ),
+            )
+        except InputError as error:
+            yield label, error

@@ -203,6 +203,12 @@ def test_output_equal_to_input_is_refused(tiny_study, capsys):
     assert str(tiny_study) in capsys.readouterr().err
 
 
+def test_output_among_the_participants_is_refused(tiny_study, capsys):
+    assert run(tiny_study, tiny_study / "sub-01" / "out") == 2
+    assert "among the participants" in capsys.readouterr().err
+    assert not (tiny_study / "sub-01" / "out").exists()
+
+
 def test_group_without_participants_says_what_to_run(tiny_study, tmp_path, capsys):
     assert run(tiny_study, tmp_path / "out", levels=["group"]) == 2
     assert "run the participant level first" in capsys.readouterr().err

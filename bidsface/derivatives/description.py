@@ -52,6 +52,11 @@ def check_output_folder(root: Path, inputs: Mapping[str, Path]) -> None:
                 f"the output folder {root} is the input data set {name}; choose another, such as "
                 f"{path / 'derivatives' / 'bidsface'}"
             )
+        if _in_participant_folder(root.resolve(), path.resolve()):
+            raise UsageError(
+                f"the output folder {root} lies among the participants of the input data set "
+                f"{name}; choose another, such as {path / 'derivatives' / 'bidsface'}"
+            )
     if root.exists() and not root.is_dir():
         raise UsageError(f"the output folder {root} is a file")
     makers = _makers(root / "dataset_description.json")
@@ -61,6 +66,10 @@ def check_output_folder(root: Path, inputs: Mapping[str, Path]) -> None:
             f"{', '.join(makers) or 'an unknown program'}; choose a folder that is empty, new or "
             "bidsface's own"
         )
+
+
+def _in_participant_folder(root: Path, dataset: Path) -> bool:
+    return root.is_relative_to(dataset) and root.relative_to(dataset).parts[0].startswith("sub-")
 
 
 def unwritable(root: Path, error: OSError) -> UsageError:
