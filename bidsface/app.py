@@ -18,7 +18,8 @@ from bidsface.participant_level import ParticipantJob, ParticipantOutcome, proce
 from bidsface.planning import Plan, check_analyses
 from bidsface.plugins import load_plugins
 from bidsface.preview import dry_run
-from bidsface.recipe_loading import OVERVIEW, load_recipe
+from bidsface.recipe import OVERVIEW
+from bidsface.recipe_loading import load_recipe
 from bidsface.report import ReportContext, write_group_report, write_participant_report
 from bidsface.rewriting import rewrite
 from bidsface.settings import Settings

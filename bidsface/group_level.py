@@ -14,7 +14,8 @@ from bidsface.execution import worker_name
 from bidsface.participant_level import checked_results
 from bidsface.planning import build_analysis, group_unit, software_versions, unit_options
 from bidsface.plugins import Plugins
-from bidsface.recipe_loading import OVERVIEW, LoadedRecipe
+from bidsface.recipe import OVERVIEW
+from bidsface.recipe_loading import LoadedRecipe
 from bidsface.settings import Settings
 
 

@@ -15,7 +15,8 @@ from bidsface.execution import worker_name
 from bidsface.participant import LoadedParticipant
 from bidsface.planning import Plan, build_analysis, software_versions, unit_options
 from bidsface.plugins import Plugins, load_plugins
-from bidsface.recipe_loading import OVERVIEW, LoadedRecipe
+from bidsface.recipe import OVERVIEW
+from bidsface.recipe_loading import LoadedRecipe
 from bidsface.report import ReportContext, write_participant_report
 from bidsface.settings import Settings
 

@@ -18,7 +18,8 @@ from bidsface.derivatives.receipts import Receipt
 from bidsface.errors import RecipeError, UsageError
 from bidsface.files import ParticipantFiles
 from bidsface.plugins import Plugins
-from bidsface.recipe_loading import OVERVIEW, LoadedRecipe
+from bidsface.recipe import OVERVIEW
+from bidsface.recipe_loading import LoadedRecipe
 from bidsface.settings import Settings
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "nilearn", "nibabel", "pandas", "pybids")

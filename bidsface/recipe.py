@@ -7,6 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+OVERVIEW = "data"
+"""Name of the host's own unit of work, which no analysis may take: what was read, cleaned and
+excluded, and the regions."""
+
 Label = Annotated[str, Field(pattern=r"^[0-9a-zA-Z]+$")]
 
 

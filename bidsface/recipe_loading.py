@@ -13,10 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from bidsface.analysis import AnalysisOptions
 from bidsface.errors import RecipeError
 from bidsface.plugins import Plugins
-from bidsface.recipe import Recipe
-
-OVERVIEW = "data"
-"""Name of the host's own unit: what was read, cleaned and excluded, and the regions."""
+from bidsface.recipe import OVERVIEW, Recipe
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from trees import MNI, Tree, found, opened, refused, write
+from trees import MNI, PLAIN, Tree, found, opened, refused, write
 
 from bidsface.errors import InputError, UsageError
 
@@ -15,16 +15,7 @@ from bidsface.errors import InputError, UsageError
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("plain")
-    tree = Tree(
-        participants=("01", "02", "10"),
-        sessions=("a", "b"),
-        tasks=("display", "observe"),
-        runs=("01", "02"),
-        spaces=(MNI, "T1w", ""),
-        html=True,
-        figures=2,
-    )
-    tree.write(folder)
+    PLAIN.write(folder)
     return folder
 
 

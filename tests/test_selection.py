@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from trees import MNI, Tree, found, opened, refused, spelled
+from trees import MNI, PLAIN, Tree, found, opened, refused, spelled
 
 from bidsface.errors import InputError, UsageError
 from bidsface.files import ParticipantFiles
@@ -12,16 +12,7 @@ from bidsface.recipe import Inputs
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("plain")
-    tree = Tree(
-        participants=("01", "02", "10"),
-        sessions=("a", "b"),
-        tasks=("display", "observe"),
-        runs=("01", "02"),
-        spaces=(MNI, "T1w", ""),
-        html=True,
-        figures=2,
-    )
-    tree.write(folder)
+    PLAIN.write(folder)
     return folder
 
 

@@ -145,6 +145,18 @@ class Tree:
                 write(folder / "anat" / f"{stem}_hemi-{hemi}_{surface}.surf.gii")
 
 
+PLAIN = Tree(
+    participants=("01", "02", "10"),
+    sessions=("a", "b"),
+    tasks=("display", "observe"),
+    runs=("01", "02"),
+    spaces=(MNI, "T1w", ""),
+    html=True,
+    figures=2,
+)
+"""A data set in which nothing is odd."""
+
+
 def describe(root: Path, **content: object) -> None:
     """Write the description of a data set."""
     write(root / "dataset_description.json", json.dumps({"BIDSVersion": "1.10.0", **content}))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsface.recipe import OVERVIEW
 from bidsface.report.parts import (
     FigureView,
     MethodsView,
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
     from bidsface.derivatives.receipts import Receipt
     from bidsface.report.pages import ReportContext
 
-DATA = "data"
-"""Name of the host's own unit: what was read, cleaned and left out."""
-
-DONE, FAILED, NOT_RUN = "done", "failed", "not run"
+FAILED, NOT_RUN = "failed", "not run"
 FIGURE, SIDECAR = "figure", "sidecar"
 
 
@@ -99,12 +97,12 @@ def participant_page(output: OutputFolder, label: str, context: ReportContext) -
     """Gather the page of one participant."""
     receipts = output.receipts(level="participant", participant=label)
     found = {receipt.unit.analysis: receipt for receipt in receipts}
-    names = [name for name in _ordered(found, context) if name != DATA]
-    ordered = [found[name] for name in (DATA, *names) if name in found]
+    names = [name for name in _ordered(found, context) if name != OVERVIEW]
+    ordered = [found[name] for name in (OVERVIEW, *names) if name in found]
     beside = context.group_report or (output.root / "group.html").is_file()
     return Page(
         title=f"sub-{label}",
-        data=_section(DATA, found.get(DATA), output.root),
+        data=_section(OVERVIEW, found.get(OVERVIEW), output.root),
         sections=tuple(_section(name, found.get(name), output.root) for name in names),
         methods=methods_view(ordered),
         failures=_failures(ordered),
@@ -117,10 +115,10 @@ def group_page(output: OutputFolder, context: ReportContext) -> Page:
     """Gather the page of the group, which also lists every participant."""
     group = {receipt.unit.analysis: receipt for receipt in output.receipts(level="group")}
     individual = output.receipts(level="participant")
-    names = [name for name in _ordered(group, context) if name != DATA]
+    names = [name for name in _ordered(group, context) if name != OVERVIEW]
     ordered = [group[name] for name in names if name in group]
     computed = _ordered({receipt.unit.analysis for receipt in individual}, context)
-    columns = tuple(dict.fromkeys((DATA, *computed)))
+    columns = tuple(dict.fromkeys((OVERVIEW, *computed)))
     return Page(
         title="Group",
         data=None,
