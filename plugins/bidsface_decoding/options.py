@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -48,8 +48,20 @@ class DecodingOptions(AnalysisOptions):
     """Regions or region sets whose maps are written; empty means the largest region."""
 
 
+class NamesEstimators(Protocol):
+    """Options that name classifiers."""
+
+    @property
+    def estimators(self) -> Sequence[str]:
+        """Names."""
+
+    @property
+    def estimator_options(self) -> Mapping[str, Mapping[str, Any]]:
+        """Options of some of them by name."""
+
+
 def build_estimators(
-    options: DecodingOptions, factories: Mapping[str, Callable[..., Any]]
+    options: NamesEstimators, factories: Mapping[str, Callable[..., Any]]
 ) -> dict[str, Any]:
     """Return the unfitted classifiers that the options name.
 
@@ -60,36 +72,71 @@ def build_estimators(
     RecipeError
         If a name is unknown, an option does not exist or its value is refused.
     """
-    unknown = [
-        name for name in (*options.estimators, *options.estimator_options) if name not in factories
-    ]
+    return build_named(
+        "estimator",
+        options.estimators,
+        options.estimator_options,
+        factories,
+        lambda estimator: estimator.fit(*_toy_problem()),
+    )
+
+
+def build_named(
+    noun: str,
+    names: Sequence[str],
+    parameters: Mapping[str, Mapping[str, Any]],
+    factories: Mapping[str, Callable[..., Any]],
+    attempt: Callable[[Any], object],
+) -> dict[str, Any]:
+    """Return what factories make of names and their parameters, tried out first.
+
+    Parameters
+    ----------
+    noun : str
+        What is made; the option that holds ``parameters`` is called ``NOUN_options``.
+    names : sequence of str
+    parameters : mapping of str to mapping
+    factories : mapping of str to callable
+    attempt : callable
+        Uses one on a toy problem; a TypeError or ValueError tells what is wrong with it.
+
+    Raises
+    ------
+    RecipeError
+        If a name is unknown, an option does not exist or its value is refused.
+    """
+    unknown = [name for name in (*names, *parameters) if name not in factories]
     if unknown:
         raise RecipeError(
-            f"unknown estimator {unknown[0]!r}; there are {', '.join(sorted(factories))}"
+            f"unknown {noun} {unknown[0]!r}; there are {', '.join(sorted(factories))}"
         )
-    idle = [name for name in options.estimator_options if name not in options.estimators]
+    idle = [name for name in parameters if name not in names]
     if idle:
         raise RecipeError(
-            f"estimator_options.{idle[0]}: {idle[0]} is not among the estimators "
-            f"{', '.join(options.estimators)}"
+            f"{noun}_options.{idle[0]}: {idle[0]} is not among the {noun}s {', '.join(names)}"
         )
     return {
-        name: _build(name, factories[name], options.estimator_options.get(name, {}))
-        for name in dict.fromkeys(options.estimators)
+        name: _build(f"{noun}_options.{name}", factories[name], parameters.get(name, {}), attempt)
+        for name in dict.fromkeys(names)
     }
 
 
-def _build(name: str, factory: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+def _build(
+    key: str,
+    factory: Callable[..., Any],
+    parameters: Mapping[str, Any],
+    attempt: Callable[[Any], object],
+) -> Any:
     try:
-        estimator = factory(**parameters)
+        built = factory(**parameters)
     except TypeError as error:
         known = ", ".join(factory().get_params()) or "none"
-        raise RecipeError(f"estimator_options.{name}: {error}; options are {known}") from error
+        raise RecipeError(f"{key}: {error}; options are {known}") from error
     try:
-        factory(**parameters).fit(*_toy_problem())
+        attempt(factory(**parameters))
     except (TypeError, ValueError) as error:
-        raise RecipeError(f"estimator_options.{name}: {error}") from error
-    return estimator
+        raise RecipeError(f"{key}: {error}") from error
+    return built
 
 
 def _toy_problem() -> tuple[np.ndarray, np.ndarray]:
