@@ -1,6 +1,7 @@
 """Inference on scores: permutation and signed-rank tests, corrections, intervals.
 
-Arrays in, arrays out. Tests are one-tailed: large scores count against the null hypothesis.
+Arrays in, arrays out. Tests are one-tailed unless told otherwise: large scores count against the
+null hypothesis.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def fdr(p: ArrayLike) -> Floats:
     return adjusted
 
 
-def signed_rank_p(differences: ArrayLike) -> float:
-    """Return the exact one-tailed Wilcoxon signed-rank p-value for differences above 0.
+def signed_rank_p(differences: ArrayLike, two_tailed: bool = False) -> float:
+    """Return the exact Wilcoxon signed-rank p-value for differences above 0 (or other than 0).
 
     Zeros are dropped and ties get mean ranks; the p-value is exact given both, over all assignments
     of signs, for any number of differences (Wilcoxon 1945; Streitberg and Röhmel 1986).
@@ -90,6 +91,8 @@ def signed_rank_p(differences: ArrayLike) -> float:
     ----------
     differences : array of shape (n,)
         NaN are dropped.
+    two_tailed : bool
+        Twice the smaller tail, at most 1: the null distribution is symmetric.
 
     Returns
     -------
@@ -109,12 +112,14 @@ def signed_rank_p(differences: ArrayLike) -> float:
     for rank in doubled:
         chances *= 0.5
         chances[rank:] += chances[:-rank].copy()
-    return float(min(1.0, chances[doubled[values > 0].sum() :].sum()))
+    sums = [doubled[values > 0].sum(), doubled[values < 0].sum()]
+    extreme = max(sums) if two_tailed else sums[0]
+    return float(min(1.0, (1 + two_tailed) * chances[extreme:].sum()))
 
 
-def smallest_signed_rank_p(n: int) -> float:
+def smallest_signed_rank_p(n: int, two_tailed: bool = False) -> float:
     """Return the smallest p-value that `signed_rank_p` can reach with n differences."""
-    return float(0.5**n) if n else float("nan")
+    return float(min(1.0, (1 + two_tailed) * 0.5**n)) if n else float("nan")
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:

@@ -54,6 +54,15 @@ def test_signed_rank_equals_scipys_exact_test(n):
     assert signed_rank_p(differences) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("shift", [-0.6, -0.1, 0.0, 0.3])
+@pytest.mark.parametrize("n", [1, 2, 7, 20])
+def test_two_tailed_signed_rank_equals_scipys_exact_test(n, shift):
+    differences = np.random.default_rng(n).standard_normal(n) + shift
+    expected = stats.wilcoxon(differences, alternative="two-sided", method="exact").pvalue
+    assert signed_rank_p(differences, two_tailed=True) == pytest.approx(expected, rel=1e-9)
+    assert signed_rank_p(-differences, two_tailed=True) == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_signed_rank_is_exact_with_ties_and_zeros(seed):
     differences = np.random.default_rng(seed).integers(-2, 4, 10) / 7
@@ -65,6 +74,10 @@ def test_signed_rank_is_exact_with_ties_and_zeros(seed):
     method = stats.PermutationMethod(n_resamples=np.inf)
     theirs = stats.wilcoxon(kept, alternative="greater", method=method).pvalue
     assert signed_rank_p(differences) == pytest.approx(theirs)
+    sums = np.maximum(signs @ ranks, (1 - signs) @ ranks)
+    larger = max(ranks[kept > 0].sum(), ranks[kept < 0].sum())
+    both = np.mean(sums >= larger - 1e-9)
+    assert signed_rank_p(differences, two_tailed=True) == pytest.approx(both)
 
 
 def test_signed_rank_sees_ties_through_rounding():
@@ -80,6 +93,10 @@ def test_signed_rank_extremes():
     assert signed_rank_p([0.0, 0.0]) == 1.0
     assert np.isnan(signed_rank_p([np.nan]))
     assert np.isnan(smallest_signed_rank_p(0))
+    two_tailed = signed_rank_p([-0.1, -0.2, -0.3], two_tailed=True)
+    assert two_tailed == pytest.approx(smallest_signed_rank_p(3, two_tailed=True)) == 1 / 4
+    assert signed_rank_p([0.0, 0.0], two_tailed=True) == 1.0
+    assert signed_rank_p([0.4], two_tailed=True) == smallest_signed_rank_p(1, two_tailed=True) == 1
 
 
 def test_mean_interval_equals_scipy():

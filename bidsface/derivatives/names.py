@@ -15,6 +15,7 @@ ENTITY_ORDER = (*LONG_NAMES, "contrast", "stat")
 TABLE_SUFFIXES = (
     *("scores", "predictions", "permutations", "embedding"),
     *("runs", "trials", "classes", "features", "coefficients"),
+    *("comparisons", "correlations"),
 )
 """Suffixes a table may have."""
 
