@@ -1,14 +1,25 @@
 """Figures of the report: style, carpet plots and maps on slices."""
 
+from bidsface.figures.categories import categories
 from bidsface.figures.drawing import (
     FAINT,
     INK,
     PALETTE,
-    WIDTH,
     carpet,
     render_svg,
     slices,
     style,
 )
+from bidsface.figures.panels import WIDTH
 
-__all__ = ["FAINT", "INK", "PALETTE", "WIDTH", "carpet", "render_svg", "slices", "style"]
+__all__ = [
+    "FAINT",
+    "INK",
+    "PALETTE",
+    "WIDTH",
+    "carpet",
+    "categories",
+    "render_svg",
+    "slices",
+    "style",
+]

@@ -7,10 +7,9 @@ the data's own resolution so that the SVG files stay small.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,17 +20,8 @@ from numpy.typing import NDArray
 
 from bidsface.analysis import Voxels
 from bidsface.figures.carpets import carpet_picture, volume_slots
-from bidsface.figures.scene import (
-    AXIAL,
-    CORONAL,
-    SAGITTAL,
-    Layout,
-    Panel,
-    Scale,
-    Scene,
-    layout_of,
-    rows_of_panels,
-)
+from bidsface.figures.panels import WIDTH, draw_panels
+from bidsface.figures.scene import Scale, Scene
 
 PALETTE = (
     "#0072B2",
@@ -47,8 +37,6 @@ PALETTE = (
 
 INK = "#1f2328"
 FAINT = "#8c959f"
-WIDTH = 7.5  # inches, of a figure that fills the report's text column
-CHARACTER = 0.095  # inches, of a title's average letter
 
 RC = {
     "axes.edgecolor": FAINT,
@@ -79,10 +67,7 @@ RC = {
     "ytick.labelsize": 8,
 }
 
-MAX_SLICES = 7
 Z_LIMIT = 2.0
-NAMES = {AXIAL: "z", CORONAL: "y", SAGITTAL: "x"}
-SIDES = {AXIAL: ("L", "R"), CORONAL: ("L", "R"), SAGITTAL: ("P", "A")}
 
 
 @contextmanager
@@ -212,68 +197,9 @@ def slices(
 
 
 def _draw_rows(scene: Scene, scale: Scale, title: str, label: str) -> Figure:
-    rows = rows_of_panels(scene, MAX_SLICES)
-    lines = title.split("\n")
-    layout = layout_of(rows, WIDTH, 0.28 + 0.16 * len(lines))
-    heights = [layout.height(row) for row in rows]
-    spaces = len(rows) * layout.foot + (len(rows) - 1) * layout.sides
-    total = layout.head + max(sum(heights) + spaces, 1.1)
-    right = layout.left + max(sum(map(layout.pitch, row)) for row in rows)
-    longest = 0.2 + CHARACTER * max(map(len, lines))
-    figure = Figure(figsize=(min(WIDTH, max(right + 0.95, longest)), total))
-    figure.text(*_point(figure, layout.left, total - 0.1), title, va="top", weight="bold", size=10)
-    top = total - layout.head
-    for row, height in zip(rows, heights, strict=True):
-        _draw_row(figure, scene, scale, layout, row, top - height)
-        top -= height + layout.foot + layout.sides
-    tall = max(heights[0], 0.9)
-    bar = figure.add_axes(_box(figure, right + 0.1, total - layout.head - tall, 0.11, tall))
-    _colour_strip(bar, scale.cmap, (scale.low, scale.high), label, scale.clipped, scale)
-    return figure
-
-
-def _draw_row(
-    figure: Figure,
-    scene: Scene,
-    scale: Scale,
-    layout: Layout,
-    row: Sequence[Panel],
-    bottom: float,
-) -> None:
-    left = layout.left
-    for panel in row:
-        width, height = (extent * layout.inches_per_mm for extent in (panel.width, panel.height))
-        indent = (layout.pitch(panel) - layout.gap - width) / 2
-        axes = figure.add_axes(_box(figure, left + indent, bottom, width, height))
-        _draw_panel(axes, scene, scale, panel)
-        left += layout.pitch(panel)
-
-
-def _point(figure: Figure, left: float, bottom: float) -> tuple[float, float]:
-    """Turn inches into fractions of the figure."""
-    return _box(figure, left, bottom, 0, 0)[:2]
-
-
-def _box(
-    figure: Figure, left: float, bottom: float, width: float, height: float
-) -> tuple[float, float, float, float]:
-    """Turn inches into fractions of the figure."""
-    across, up = figure.get_size_inches()
-    return left / across, bottom / up, width / across, height / up
-
-
-def _draw_panel(axes: Axes, scene: Scene, scale: Scale, panel: Panel) -> None:
-    picture = scene.picture(panel.axis, panel.position, scale)
-    axes.imshow(picture, interpolation="none", aspect="auto")
-    axes.set_axis_off()
-    millimetres = scene.millimetres(panel.axis, panel.position)
-    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "size": 7}
-    text = f"{NAMES[panel.axis]} = {millimetres:.0f} mm"
-    axes.annotate(text, (0.5, 0), (0, -3), ha="center", va="top", **place)
-    if panel.first:
-        near, far = SIDES[panel.axis]
-        axes.annotate(near, (0, 1), (0, 2), ha="left", va="bottom", **place)
-        axes.annotate(far, (1, 1), (0, 2), ha="right", va="bottom", **place)
+    drawn = draw_panels(scene, scale, title)
+    _colour_strip(drawn.beside(), scale.cmap, (scale.low, scale.high), label, scale.clipped, scale)
+    return drawn.figure
 
 
 def _colour_strip(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import matplotlib as mpl
 import nibabel as nib
@@ -14,6 +15,16 @@ from numpy.typing import NDArray
 from bidsface.analysis import Voxels
 
 AXIAL, CORONAL, SAGITTAL = 2, 1, 0
+
+
+class Colouring(Protocol):
+    """How values become colours."""
+
+    def colours(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return RGB in 0-1, one axis more than the values."""
+
+    def opacity(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return opacities in 0-1; nan is transparent."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +155,7 @@ class Scene:
         centre[axis] = position
         return float(affines.apply_affine(self.affine, centre)[axis])
 
-    def picture(self, axis: int, position: int, scale: Scale) -> NDArray[np.uint8]:
+    def picture(self, axis: int, position: int, scale: Colouring) -> NDArray[np.uint8]:
         """Return one slice as RGB, first row at the top."""
         values = np.take(self.values, position, axis).T[::-1]
         grey = np.take(self.grey, position, axis).T[::-1, :, None]
