@@ -84,7 +84,7 @@ class DualEstimator(Protocol):
         """
 
 
-def standardize(train: Floats, *others: Floats) -> None:
+def standardize(train: Floats, *others: Floats) -> tuple[Floats, Floats]:
     """Scale columns in place to mean 0 and standard deviation 1, both of the training part.
 
     Follows ``sklearn.preprocessing.StandardScaler``, also in what counts as a constant column: that
@@ -95,6 +95,11 @@ def standardize(train: Floats, *others: Floats) -> None:
     train : ndarray of shape (n_train, n_features)
     *others : ndarray of shape (n, n_features)
         Other samples, such as those of the test part.
+
+    Returns
+    -------
+    mean, scale : ndarray of shape (n_features,)
+        What was subtracted and what was divided by.
     """
     n, eps = len(train), np.finfo(np.float64).eps
     mean = train.mean(axis=0)
@@ -106,6 +111,7 @@ def standardize(train: Floats, *others: Floats) -> None:
     for other in others:
         other -= mean
         other /= scale
+    return mean, scale
 
 
 def fold_kernels(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -11,7 +11,9 @@ from pydantic import Field, model_validator
 from bidsface.analysis import AnalysisOptions
 from bidsface_decoding.options import MOTION, build_named
 
-WITHIN, CROSS, REALIGNED = "within", "cross", "realigned"
+WITHIN: Final = "within"
+CROSS: Final = "cross"
+REALIGNED: Final = "realigned"
 Condition = Literal["within", "cross", "realigned"]
 Comparison = Literal["realignment", "tasks", "transfer", "motion"]
 

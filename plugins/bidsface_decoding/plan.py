@@ -127,12 +127,12 @@ def _problems(
                 f"classes to train on, found {found}; not decoded"
             )
             continue
-        warnings.extend(_class_warnings(where, every, folds, codes[0], names, len(codes) > 1))
+        warnings.extend(class_warnings(where, every, folds, codes[0], names, len(codes) > 1))
         problems.append(Problem(samples, codes, folds))
     return problems, warnings
 
 
-def _class_warnings(
+def class_warnings(
     where: str,
     every: Sequence[Fold],
     folds: Sequence[Fold],

@@ -75,7 +75,9 @@ def score_table(found: TaskDecoding, metric: str) -> Table:
     rows = [
         row
         for outcome in found.outcomes
-        for row in _score_rows(found, outcome, found.problems[outcome.samples], metric)
+        for row in score_rows(
+            _keys(found, outcome), outcome, found.problems[outcome.samples], found.classes, metric
+        )
     ]
     frame = pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
     text = f"Cross-validated scores of decoding {', '.join(found.classes)} in task {found.task}"
@@ -92,11 +94,15 @@ def _keys(found: TaskDecoding, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _score_rows(
-    found: TaskDecoding, outcome: Outcome, problem: Problem, metric: str
+def score_rows(
+    keys: Mapping[str, Any],
+    outcome: Outcome,
+    problem: Problem,
+    classes: Sequence[str],
+    metric: str,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the mean, the folds, and both for every class."""
-    keys, scores, codes = _keys(found, outcome), outcome.scores, problem.codes[0]
+    """Yield the mean, the folds, and both for every class; ``keys`` start every row."""
+    scores, codes = outcome.scores, problem.codes[0]
     tests = [codes[fold.test] for fold in problem.folds]
     overall, chance = {**keys, "metric": metric, "class": np.nan}, scores.chance
     yield {
@@ -106,6 +112,7 @@ def _score_rows(
         "value": scores.mean,
         "p": outcome.p,
         "p_fdr": outcome.p_fdr,
+        "p_fwe": outcome.p_fwe,
         "n": sum(map(len, tests)),
     }
     for number, (fold, test) in enumerate(zip(problem.folds, tests, strict=True)):
@@ -114,7 +121,7 @@ def _score_rows(
     for code in np.unique(codes):
         shares = scores.recalls[:, code]
         counts = [int((test == code).sum()) for test in tests]
-        row = {**keys, "metric": RECALL, "class": found.classes[code]}
+        row = {**keys, "metric": RECALL, "class": classes[code]}
         tested = shares[~np.isnan(shares)]
         mean = float(tested.mean()) if len(tested) else np.nan
         expected = float(chance.classes[code])
@@ -127,30 +134,35 @@ def _score_rows(
 def prediction_table(found: TaskDecoding) -> Table:
     """Return the prediction of every held-out sample."""
     frames = [
-        _predictions(found, outcome, found.problems[outcome.samples]) for outcome in found.outcomes
+        predicted_rows(
+            _keys(found, outcome), outcome, found.problems[outcome.samples], found.classes
+        )
+        for outcome in found.outcomes
     ]
     text = f"Predicted classes of held-out samples in task {found.task}"
     return Table(
         "predictions",
-        pd.concat(frames, ignore_index=True),
+        pd.concat(frames, ignore_index=True)[list(PREDICTION_COLUMNS)],
         PREDICTION_COLUMNS,
         found.entities,
         text,
     )
 
 
-def _predictions(found: TaskDecoding, outcome: Outcome, problem: Problem) -> pd.DataFrame:
+def predicted_rows(
+    keys: Mapping[str, Any], outcome: Outcome, problem: Problem, classes: Sequence[str]
+) -> pd.DataFrame:
+    """Return the predictions of held-out samples; ``keys`` are columns with one value."""
     samples = problem.samples.table
     folds = np.full(len(samples), "", dtype=object)
     for fold in problem.folds:
         folds[fold.test] = fold.name
     tested = outcome.scores.predicted >= 0
-    frame = samples.loc[tested, ["event", "run_index", "onset", "time", "trial_type"]].assign(
-        **_keys(found, outcome),
+    return samples.loc[tested, ["event", "run_index", "onset", "time", "trial_type"]].assign(
+        **keys,
         fold=folds[tested],
-        predicted=np.array(found.classes, dtype=object)[outcome.scores.predicted[tested]],
+        predicted=np.array(classes, dtype=object)[outcome.scores.predicted[tested]],
     )
-    return frame[list(PREDICTION_COLUMNS)]
 
 
 def permutation_table(found: TaskDecoding) -> Table | None:
@@ -191,8 +203,13 @@ def confusion_matrices(found: TaskDecoding) -> list[Matrix]:
 
 def confusion_frame(outcome: Outcome, found: TaskDecoding) -> pd.DataFrame:
     """Return counts of samples by true (rows) and predicted (columns) class."""
-    counts = outcome.scores.confusion(found.problems[outcome.samples].codes[0])
-    return pd.DataFrame(counts, index=list(found.classes), columns=list(found.classes))
+    return count_frame(outcome, found.problems[outcome.samples], found.classes)
+
+
+def count_frame(outcome: Outcome, problem: Problem, classes: Sequence[str]) -> pd.DataFrame:
+    """Return counts of samples by true (rows) and predicted (columns) class."""
+    counts = outcome.scores.confusion(problem.codes[0])
+    return pd.DataFrame(counts, index=list(classes), columns=list(classes))
 
 
 def confusion_of_predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:

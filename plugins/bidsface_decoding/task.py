@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -39,6 +39,9 @@ class Outcome:
     def test_name(self) -> str:
         """Column of the table of permutations."""
         return f"{self.samples}_{self.estimator}_{self.roi_name}"
+
+
+Tested = TypeVar("Tested", bound=Outcome)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +108,7 @@ def decode_task(
         outcome
         for problem in problems
         for name in estimators
-        for outcome in _family([found[problem.name, region.name][name] for region in regions])
+        for outcome in add_p_values([found[problem.name, region.name][name] for region in regions])
     ]
     notes: list[str] = []
     if options.motion_control:
@@ -151,7 +154,7 @@ def _decode_region(
     }
 
 
-def _family(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def add_p_values(outcomes: Sequence[Tested]) -> list[Tested]:
     """Add p-values to the outcomes of one classifier, corrected over its regions."""
     null = np.stack([outcome.scores.null for outcome in outcomes], axis=1)
     if not len(null):
@@ -185,6 +188,6 @@ def _decode_motion(
         region = Region(MOTION, columns, "head-motion parameters")
         outcome = _decode_region(moved, region, {"ridge": Ridge()}, n_classes, options)["ridge"]
         outcomes.extend(
-            replace(tested, p_fdr=np.nan, p_fwe=np.nan) for tested in _family([outcome])
+            replace(tested, p_fdr=np.nan, p_fwe=np.nan) for tested in add_p_values([outcome])
         )
     return outcomes, notes
