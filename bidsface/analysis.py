@@ -29,6 +29,7 @@ from bidsface.results import (
     ParticipantResults,
     Results,
     StoredMap,
+    StoredResults,
     StoredTable,
     Summary,
     Table,
@@ -37,6 +38,7 @@ from bidsface.results import (
 __all__ = [
     "Analysis",
     "AnalysisOptions",
+    "BoldRun",
     "Column",
     "Entities",
     "Figure",
@@ -51,6 +53,7 @@ __all__ = [
     "Results",
     "Samples",
     "StoredMap",
+    "StoredResults",
     "StoredTable",
     "Summary",
     "Table",
@@ -97,6 +100,42 @@ class Samples:
     entities: Entities
 
 
+@dataclass(frozen=True, eq=False)
+class BoldRun:
+    """One run of a participant, for models of the time series.
+
+    Attributes
+    ----------
+    block : str
+        Name of the run within its participant, such as ``ses-1_task-display_run-2``.
+    entities : mapping
+        BIDS entities for the names of results, without ``sub`` and ``desc``.
+    repetition_time : float
+        s.
+    times : ndarray of shape (n_kept,)
+        s; when the volumes that are neither dropped nor censored were acquired.
+    events : DataFrame
+        ``onset``, ``duration`` (s) and ``trial_type`` of the classes' events, by onset.
+    others : DataFrame
+        The same of further events that evoke responses but are not of a class (catch trials, say).
+    confounds : DataFrame of n_kept rows
+        Columns that the recipe's cleaning chooses; nothing is missing.
+    load : callable
+        ``load(fwhm)`` reads the run: (n_kept, n_voxels) float32, columns being the participant's
+        ``brain``, smoothed with a Gaussian of that full width at half maximum (mm; None for none)
+        and otherwise as fMRIPrep wrote it.
+    """
+
+    block: str
+    entities: Entities
+    repetition_time: float
+    times: NDArray[np.float64]
+    events: pd.DataFrame
+    others: pd.DataFrame
+    confounds: pd.DataFrame
+    load: Callable[[float | None], NDArray[np.float32]]
+
+
 class Participant(Protocol):
     """One participant's data, read when first asked for."""
 
@@ -123,6 +162,20 @@ class Participant(Protocol):
     @property
     def background(self) -> NDArray[np.float32]:
         """Mean functional image on ``voxels.grid``, to draw maps on; read when first asked for."""
+
+    @property
+    def brain(self) -> Voxels:
+        """Voxels in the brain masks of all used runs (of the whole grid where there is no mask)."""
+
+    @property
+    def structures(self) -> NDArray[np.int32] | None:
+        """FreeSurfer's index of every voxel of ``brain``; None without ``aparcaseg``."""
+
+    def bold_runs(self, task: str) -> Sequence[BoldRun]:
+        """Return the used runs of a task; raises InputError if the task has none."""
+
+    def mean_displacement(self, task: str) -> float:
+        """Return the mean framewise displacement (mm) of a task's used runs; NaN if not known."""
 
     def samples(self, name: str, task: str) -> Samples:
         """Return one kind of samples of a task; raises InputError if the task has none."""
@@ -152,6 +205,9 @@ class Analysis(ABC):
         Seed of the whole run; use ``seed`` to derive streams from it.
     estimators : mapping of str to callable or None
         Factories of scikit-learn compatible estimators, of all plugins, by name.
+    participants_table : DataFrame or None
+        ``participants.tsv`` of the data set by label without ``sub-``, for the group level; all
+        values are text. Empty where there is no such file.
     """
 
     name: ClassVar[str]
@@ -165,10 +221,14 @@ class Analysis(ABC):
         label: str,
         random_seed: int,
         estimators: Mapping[str, Callable[..., Any]] | None = None,
+        participants_table: pd.DataFrame | None = None,
     ) -> None:
         self.label = label
         self.random_seed = random_seed
         self.estimators = dict(estimators or {})
+        self.participants_table = (
+            pd.DataFrame() if participants_table is None else participants_table
+        )
 
     def seed(self, *keys: str) -> np.random.SeedSequence:
         """Derive an independent random stream from names, whatever the order of the work."""
@@ -197,6 +257,18 @@ class Analysis(ABC):
         """
         for key, known in (("samples", samples), ("regions", regions)):
             refuse_unknown(key, getattr(options, key, ()), known)
+
+    def regions_used(self, options: Any) -> Sequence[str] | None:
+        """Return the regions and region sets that this analysis reads; None for all.
+
+        What regions are made of has to be finished before the analysis begins. Without an option
+        ``regions`` an analysis is taken to read all of them; extend this where others matter.
+        """
+        return getattr(options, "regions", None) or None
+
+    def columns_used(self, options: Any) -> Sequence[str]:
+        """Return the columns of ``participants.tsv`` that the group level reads."""
+        return getattr(options, "covariates", ())
 
     @abstractmethod
     def participant(self, participant: Participant, options: Any) -> Results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bidsface import __version__
 from bidsface.configuration import write_configuration
@@ -15,7 +16,7 @@ from bidsface.execution import run_jobs
 from bidsface.group_level import GroupOutcome, process_group
 from bidsface.memory import processes_that_fit
 from bidsface.participant_level import ParticipantJob, ParticipantOutcome, process_participant
-from bidsface.planning import Plan, check_analyses
+from bidsface.planning import Plan, Stage, check_analyses
 from bidsface.plugins import load_plugins
 from bidsface.preview import dry_run
 from bidsface.recipe import OVERVIEW
@@ -23,6 +24,7 @@ from bidsface.recipe_loading import load_recipe
 from bidsface.report import ReportContext, write_group_report, write_participant_report
 from bidsface.rewriting import rewrite
 from bidsface.settings import Settings
+from bidsface.stages import stages
 from bidsface.work import Outcome, Tally, Work, batches, main_report, plans
 
 
@@ -74,22 +76,42 @@ def _run_levels(work: Work, dataset: Dataset) -> Outcome:
     )
     if dataset.unprocessed:
         work.console.say(f"without fMRIPrep output: {', '.join(dataset.unprocessed)}")
-    if "participant" in settings.levels:
-        _participant_level(work, dataset, tally)
-    stopped = bool(tally.failures) and settings.stop_on_first_crash
-    if "group" in settings.levels and not stopped:
-        _group_level(work, dataset, tally)
+    for stage in stages(work):
+        ready = _without_blocked(work, stage, tally)
+        if "participant" in settings.levels:
+            _participant_level(work, dataset, ready, tally)
+        if "group" in settings.levels and not _stopped(work, tally):
+            _group_level(work, dataset, ready, tally)
+        if _stopped(work, tally):
+            break
+    if "group" in settings.levels and not work.output.is_current("group.html"):
+        write_group_report(work.output, work.context)
     write_citations(work.output)
     return _outcome(work, tally)
 
 
-def _participant_level(work: Work, dataset: Dataset, tally: Tally) -> None:
+def _stopped(work: Work, tally: Tally) -> bool:
+    return bool(tally.failures) and work.settings.stop_on_first_crash
+
+
+def _without_blocked(work: Work, stage: Stage, tally: Tally) -> Stage:
+    """Leave out analyses whose group results are missing because an earlier stage failed."""
+    blocked = []
+    for label in stage.analyses if "participant" in work.settings.levels else ():
+        missing = [one for one in stage.required[label] if one not in stage.finished]
+        if missing:
+            blocked.append(label)
+            work.fail(tally, f"{label}: not run, for {', '.join(missing)} has no group results")
+    return replace(stage, analyses=tuple(one for one in stage.analyses if one not in blocked))
+
+
+def _participant_level(work: Work, dataset: Dataset, stage: Stage, tally: Tally) -> None:
     """Process participants batch by batch; workers compute, and write what they find."""
-    work.console.begin("participants", len(dataset.participants))
+    work.console.begin(f"participants ({', '.join(stage.units)})", len(dataset.participants))
     for batch in batches(dataset.participants, work.settings):
-        pending = _pending(work, dataset, batch, tally)
+        pending = _pending(work, dataset, batch, stage, tally)
         try:
-            for outcome in _run_plans(work, pending):
+            for outcome in _run_plans(work, pending, stage):
                 _count(work, outcome, tally)
                 if outcome.failures and work.settings.stop_on_first_crash:
                     return
@@ -99,12 +121,16 @@ def _participant_level(work: Work, dataset: Dataset, tally: Tally) -> None:
             return
 
 
-def _pending(work: Work, dataset: Dataset, batch: Sequence[str], tally: Tally) -> list[Plan]:
+def _pending(
+    work: Work, dataset: Dataset, batch: Sequence[str], stage: Stage, tally: Tally
+) -> list[Plan]:
     """Return what is left to do for the participants of a batch."""
     pending = []
-    for label, plan in plans(work, dataset, batch):
+    for label, plan in plans(work, dataset, batch, stage):
         if isinstance(plan, InputError):
-            _record_unreadable(work, label, str(plan), tally)
+            if stage.last:  # once, not in every stage
+                _record_unreadable(work, label, str(plan), tally)
+            work.console.advance()
             continue
         tally.kept += plan.kept
         if plan.pending or not work.output.is_current(f"sub-{label}.html", participant=label):
@@ -115,7 +141,7 @@ def _pending(work: Work, dataset: Dataset, batch: Sequence[str], tally: Tally) -
     return pending
 
 
-def _run_plans(work: Work, pending: Sequence[Plan]) -> Iterator[ParticipantOutcome]:
+def _run_plans(work: Work, pending: Sequence[Plan], stage: Stage) -> Iterator[ParticipantOutcome]:
     settings = work.settings
     processes = processes_that_fit(settings, [plan.files for plan in pending])
     if processes < min(settings.nprocs, len(pending)):
@@ -124,7 +150,10 @@ def _run_plans(work: Work, pending: Sequence[Plan]) -> Iterator[ParticipantOutco
             f"{settings.memory_mb} MB"
         )
     threads = max(1, settings.nprocs // max(1, len(pending)))
-    jobs = [ParticipantJob(settings, work.loaded, work.context, plan, threads) for plan in pending]
+    jobs = [
+        ParticipantJob(settings, work.loaded, work.context, plan, stage, threads)
+        for plan in pending
+    ]
     yield from run_jobs(
         process_participant,
         jobs,
@@ -147,15 +176,14 @@ def _record_unreadable(work: Work, label: str, message: str, tally: Tally) -> No
     work.output.record_failure(Unit("participant", OVERVIEW, label, ""), message, None)
     write_participant_report(work.output, label, work.context)
     work.fail(tally, f"sub-{label}: {message}")
-    work.console.advance()
 
 
-def _group_level(work: Work, dataset: Dataset, tally: Tally) -> None:
-    work.console.begin("group analyses", len(work.loaded.options))
+def _group_level(work: Work, dataset: Dataset, stage: Stage, tally: Tally) -> None:
+    work.console.begin("group analyses", len(stage.analyses))
     # One job at a time in this process, but under the same limit of threads as everything else.
     for outcome in run_jobs(
         lambda analysis: _run_group(work, dataset, analysis, bool(tally.failures)),
-        list(work.loaded.options),
+        list(stage.analyses),
         threads=work.settings.omp_nthreads,
     ):
         tally.computed += outcome.computed
@@ -165,8 +193,6 @@ def _group_level(work: Work, dataset: Dataset, tally: Tally) -> None:
         for note in outcome.notes:
             work.console.say(note)
         work.console.advance()
-    if not work.output.is_current("group.html"):
-        write_group_report(work.output, work.context)
 
 
 def _run_group(work: Work, dataset: Dataset, analysis: str, failed: bool) -> GroupOutcome:
@@ -178,6 +204,7 @@ def _run_group(work: Work, dataset: Dataset, analysis: str, failed: bool) -> Gro
             work.settings,
             work.plugins,
             work.output,
+            lambda: dataset.participants_table,
         )
     except UsageError as error:
         # After failures of the participant level, missing results are no usage error.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import pandas as pd
 
 from bidsface.derivatives import OutputFolder, Provenance, Unit
 from bidsface.derivatives.receipts import Receipt
-from bidsface.errors import BidsfaceError, UsageError
+from bidsface.errors import BidsfaceError, InputError, UsageError
 from bidsface.execution import worker_name
 from bidsface.participant_level import checked_results
 from bidsface.planning import build_analysis, group_unit, software_versions, unit_options
@@ -110,8 +112,11 @@ def process_group(
     settings: Settings,
     plugins: Plugins,
     output: OutputFolder,
+    people: Callable[[], pd.DataFrame],
 ) -> GroupOutcome:
     """Run one analysis at group level unless it is up to date.
+
+    ``people`` reads the data set's ``participants.tsv``; only analyses that use it need a good one.
 
     Raises
     ------
@@ -119,11 +124,16 @@ def process_group(
         If there is nothing that could be analysed together.
     """
     members = group_members(output, analysis, participants, loaded, settings)
-    unit = group_unit(analysis, loaded, members.receipts, plugins, settings)
+    kind = build_analysis(analysis, loaded, plugins, settings.random_seed)
+    try:
+        table = people() if kind.columns_used(loaded.options[analysis]) else pd.DataFrame()
+    except InputError as error:
+        return GroupOutcome(failure=f"group, {analysis}: {error}", notes=members.notes)
+    unit = group_unit(analysis, loaded, members.receipts, plugins, settings, table)
     if not settings.force and output.is_done(unit):
         return GroupOutcome(kept=True, notes=members.notes)
     try:
-        _compute(unit, members.receipts, loaded, settings, plugins, output)
+        _compute(unit, members.receipts, loaded, settings, plugins, output, table)
     except BidsfaceError as error:
         output.record_failure(unit, str(error), None)
         return GroupOutcome(failure=f"group, {analysis}: {error}", notes=members.notes)
@@ -141,10 +151,11 @@ def _compute(
     settings: Settings,
     plugins: Plugins,
     output: OutputFolder,
+    table: pd.DataFrame,
 ) -> None:
     started = time.time()
     labels = [receipt.unit.participant or "" for receipt in receipts]
-    instance = build_analysis(unit.analysis, loaded, plugins, settings.random_seed)
+    instance = build_analysis(unit.analysis, loaded, plugins, settings.random_seed, table)
     results = instance.group(
         output.participant_results(unit.analysis, labels), loaded.options[unit.analysis]
     )

@@ -13,7 +13,7 @@ from bidsface.derivatives import OutputFolder, Provenance, Unit
 from bidsface.errors import BidsfaceError, PluginError
 from bidsface.execution import worker_name
 from bidsface.participant import LoadedParticipant
-from bidsface.planning import Plan, build_analysis, software_versions, unit_options
+from bidsface.planning import Plan, Stage, build_analysis, software_versions, unit_options
 from bidsface.plugins import Plugins, load_plugins
 from bidsface.recipe import OVERVIEW
 from bidsface.recipe_loading import LoadedRecipe
@@ -32,6 +32,8 @@ class ParticipantJob:
     context : ReportContext
     plan : Plan
         Files, and what is left to do.
+    stage : Stage
+        Which group results there are.
     threads : int
         Threads for the regions of this participant.
     """
@@ -40,6 +42,7 @@ class ParticipantJob:
     loaded: LoadedRecipe
     context: ReportContext
     plan: Plan
+    stage: Stage
     threads: int
 
 
@@ -60,7 +63,11 @@ def process_participant(job: ParticipantJob) -> ParticipantOutcome:
     try:
         plugins, output = load_plugins(), OutputFolder(job.settings.output_dir)
         participant = LoadedParticipant(
-            job.plan.files, job.loaded.recipe, plugins.regions, job.threads
+            job.plan.files,
+            job.loaded.recipe,
+            plugins.regions,
+            job.threads,
+            output.group_results(job.stage.finished),
         )
         for position, unit in enumerate(job.plan.pending, start=1):
             message = _process_unit(unit, participant, job, plugins, output)

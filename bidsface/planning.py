@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bidsface import __version__
 from bidsface.analysis import Analysis
 from bidsface.dataset import Dataset, file_state
@@ -23,6 +25,37 @@ from bidsface.recipe_loading import LoadedRecipe
 from bidsface.settings import Settings
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "nilearn", "nibabel", "pandas", "pybids")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Analyses that need no group results but those of earlier stages.
+
+    Attributes
+    ----------
+    analyses : tuple of str
+    required : mapping of str to tuple of str
+        Analyses whose group results each of them needs.
+    finished : mapping of str to str
+        Fingerprints of the group results that are there, by analysis.
+    last : bool
+        The host's own account of the data is made in the last stage, when most regions are known.
+    """
+
+    analyses: tuple[str, ...]
+    required: Mapping[str, tuple[str, ...]]
+    finished: Mapping[str, str]
+    last: bool
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units of work of every participant."""
+        return (OVERVIEW, *self.analyses) if self.last else self.analyses
+
+    def earlier(self, unit: str) -> dict[str, str]:
+        """Return the fingerprints of the group results that a unit may use."""
+        needs = self.finished if unit == OVERVIEW else self.required[unit]
+        return {label: self.finished[label] for label in needs if label in self.finished}
 
 
 @dataclass(frozen=True)
@@ -53,8 +86,9 @@ def plan_participant(
     plugins: Plugins,
     settings: Settings,
     output: OutputFolder,
+    stage: Stage,
 ) -> Plan:
-    """Work out what is left to do for one participant.
+    """Work out what is left to do for one participant in one stage.
 
     Raises
     ------
@@ -76,9 +110,10 @@ def plan_participant(
                 unit_options(loaded, analysis, settings),
                 _code(plugins),
                 settings.random_seed,
+                stage.earlier(analysis),
             ),
         )
-        for analysis in (OVERVIEW, *loaded.options)
+        for analysis in stage.units
     ]
     pending = tuple(unit for unit in units if settings.force or not output.is_done(unit))
     return Plan(files, inputs, pending, len(units) - len(pending))
@@ -90,13 +125,20 @@ def group_unit(
     receipts: Sequence[Receipt],
     plugins: Plugins,
     settings: Settings,
+    table: pd.DataFrame,
 ) -> Unit:
-    """Return the unit of one analysis at group level, which follows from the receipts it reads."""
+    """Return the unit of one analysis at group level.
+
+    It follows from the receipts that it reads, and from the columns of ``participants.tsv``.
+    """
     read = sorted(
         (receipt.unit.participant or "", receipt.unit.fingerprint) for receipt in receipts
     )
     options = unit_options(loaded, analysis, settings)
-    fingerprint = _digest(read, options, _code(plugins), settings.random_seed)
+    used = build_analysis(analysis, loaded, plugins, 0).columns_used(loaded.options[analysis])
+    people = [label for label, _ in read if label in table.index]
+    columns = {name: table.loc[people, name].to_dict() for name in used if name in table.columns}
+    fingerprint = _digest(read, options, _code(plugins), settings.random_seed, columns)
     return Unit("group", analysis, None, fingerprint)
 
 
@@ -118,7 +160,7 @@ def _recipe_options(loaded: LoadedRecipe, analysis: str) -> dict[str, Any]:
     recipe = loaded.recipe.model_dump(mode="json", exclude={"analyses", "name", "description"})
     if analysis == OVERVIEW:
         return {"recipe": recipe}
-    own = loaded.options[analysis].model_dump(mode="json")
+    own = loaded.every_option[analysis].model_dump(mode="json")
     return {"analysis": loaded.recipe.analyses[analysis].analysis, **own, "recipe": recipe}
 
 
@@ -143,11 +185,15 @@ def refuse_other_recipes(receipts: Sequence[Receipt], loaded: LoadedRecipe) -> N
 
 
 def build_analysis(
-    label: str, loaded: LoadedRecipe, plugins: Plugins, random_seed: int
+    label: str,
+    loaded: LoadedRecipe,
+    plugins: Plugins,
+    random_seed: int,
+    participants_table: pd.DataFrame | None = None,
 ) -> Analysis:
     """Return an analysis of the recipe, ready to run."""
     kind = plugins.analyses[loaded.recipe.analyses[label].analysis]
-    return kind(label, random_seed, plugins.estimators)
+    return kind(label, random_seed, plugins.estimators, participants_table)
 
 
 def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from bidsface.dataset import Dataset
 from bidsface.errors import InputError
 from bidsface.memory import study_cost
+from bidsface.stages import whole_run
 from bidsface.work import Outcome, Tally, Work, batches, plans
 
 
 def dry_run(work: Work, dataset: Dataset) -> Outcome:
     """Say what would run on which files, and what it would need; write nothing."""
     say, tally, readable = work.console.say, Tally(), []
+    everything = whole_run(work)
     for batch in batches(dataset.participants, work.settings):
-        for label, plan in plans(work, dataset, batch):
+        for label, plan in plans(work, dataset, batch, everything):
             if isinstance(plan, InputError):
                 work.fail(tally, f"sub-{label}: {plan}")
                 continue

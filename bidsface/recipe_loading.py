@@ -27,11 +27,14 @@ class LoadedRecipe:
         Validated options of every analysis that will run, by its name in the recipe.
     content : mapping
         The recipe as plain data, overrides included: what provenance records.
+    every_option : mapping of str to AnalysisOptions
+        The same for all analyses of the recipe, whether they will run or not.
     """
 
     recipe: Recipe
     options: Mapping[str, AnalysisOptions]
     content: Mapping[str, Any]
+    every_option: Mapping[str, AnalysisOptions]
 
     @property
     def text(self) -> str:
@@ -65,8 +68,9 @@ def load_recipe(
         _apply(content, override)
     recipe = _validate(Recipe, content, path, ())
     _check_regions(recipe, plugins, path)
-    options = _check_analyses(recipe, plugins, path, only)
-    return LoadedRecipe(recipe, options, content)
+    every = _check_analyses(recipe, plugins, path, only)
+    options = {label: own for label, own in every.items() if not only or label in only}
+    return LoadedRecipe(recipe, options, content, every)
 
 
 def _find(name: str, plugins: Plugins) -> Path:
@@ -153,8 +157,6 @@ def _check_analyses(
         )
     options = {}
     for label, spec in recipe.analyses.items():
-        if only and label not in only:
-            continue
         analysis = plugins.analyses.get(spec.analysis)
         if analysis is None:
             raise RecipeError(

@@ -179,17 +179,29 @@ class StoredTable:
 
 @dataclass(frozen=True, eq=False)
 class StoredMap:
-    """A map of an earlier result; ``load`` returns values of shape (n_voxels[, n_volumes])."""
+    """A map of an earlier result; ``load`` returns values of shape (n_voxels[, n_volumes]).
+
+    ``volumes`` names the volumes of a 4-D map.
+    """
 
     stat: str
     entities: Entities
     load: Callable[[Voxels], NDArray[np.float64]]
     grid: Callable[[], Grid]
+    volumes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class ParticipantResults:
-    """What one analysis wrote for one participant, as the group level sees it."""
+class StoredResults:
+    """What one analysis wrote for one owner, as later steps see it.
+
+    Attributes
+    ----------
+    label : str
+        Participant's label without ``sub-``, or ``group``.
+    tables : sequence of StoredTable
+    maps : sequence of StoredMap
+    """
 
     label: str
     tables: Sequence[StoredTable] = ()
@@ -202,3 +214,7 @@ class ParticipantResults:
         """
         frames = [stored.load() for stored in self.tables if stored.suffix == suffix]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+ParticipantResults = StoredResults
+"""What one analysis wrote for one participant, as the group level sees it."""

@@ -10,7 +10,7 @@ from bidsface.console import Console
 from bidsface.dataset import Dataset
 from bidsface.derivatives import OutputFolder
 from bidsface.errors import InputError
-from bidsface.planning import Plan, plan_participant
+from bidsface.planning import Plan, Stage, plan_participant
 from bidsface.plugins import Plugins
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.report import ReportContext
@@ -73,9 +73,9 @@ def main_report(work: Work) -> Path:
 
 
 def plans(
-    work: Work, dataset: Dataset, batch: Sequence[str]
+    work: Work, dataset: Dataset, batch: Sequence[str], stage: Stage
 ) -> Iterator[tuple[str, Plan | InputError]]:
-    """Yield what is left to do for each participant of a batch, or why it cannot be read."""
+    """Yield what a stage has left to do for each participant, or why it cannot be read."""
     for label, files in dataset.files(batch).items():
         if isinstance(files, InputError):
             yield label, files
@@ -84,7 +84,7 @@ def plans(
             yield (
                 label,
                 plan_participant(
-                    files, dataset, work.loaded, work.plugins, work.settings, work.output
+                    files, dataset, work.loaded, work.plugins, work.settings, work.output, stage
                 ),
             )
         except InputError as error:

@@ -250,7 +250,7 @@ def test_plugin_source(files, grid):
         class Options(AnalysisOptions):
             size: int = 1
 
-        def masks(self, files, grid, options):
+        def masks(self, files, grid, options, earlier):
             return np.indices(grid.shape).max(axis=0) < options.size
 
     spec = {"corner": {"source": "corner", "size": 2}}

@@ -12,6 +12,7 @@ from bidsface.dataset.annex import file_state, require_content
 from bidsface.dataset.filters import allowed, apply, check_known
 from bidsface.dataset.indexing import DATABASE_FILE, database_folder, index_files, survey
 from bidsface.dataset.matching import ParticipantIndex, participant_files
+from bidsface.dataset.people import participants_table
 from bidsface.dataset.roots import absolute, find_roots, is_within, participant_labels, subfolders
 from bidsface.dataset.selection import Selection, selection
 from bidsface.dataset.sidecars import Sidecars
@@ -23,7 +24,7 @@ from bidsface.recipe import Inputs
 from bidsface.settings import Settings
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
 __all__ = ["Dataset", "file_state", "open_dataset"]
 
@@ -93,6 +94,17 @@ class Dataset:
             return location.as_uri()
         name = max(within, key=lambda name: len(self.roots[name].parts))
         return f"bids:{name}:{location.relative_to(self.roots[name]).as_posix()}"
+
+    @cached_property
+    def participants_table(self) -> pd.DataFrame:
+        """``participants.tsv`` by label without ``sub-``, all values as text; empty without one.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read or has no column ``participant_id``.
+        """
+        return participants_table(self._read_roots.values())
 
     @cached_property
     def _space(self) -> Mapping[str, str | None]:

@@ -47,6 +47,7 @@ class Artifact:
     caption: str
     sidecar: Mapping[str, Any] | None
     formats: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,7 @@ class Description:
             title=f"Map of {item.stat}",
             caption=item.description,
             sidecar=self._sidecar(item.description, extra),
+            volumes=tuple(item.volumes),
         )
 
     def _mask(self, parcellation: Parcellation, region: Region) -> Artifact:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bidsface.analysis import ParticipantResults, Results, StoredMap, StoredTable
+from bidsface.analysis import ParticipantResults, Results, StoredMap, StoredResults, StoredTable
 from bidsface.derivatives import description, maps, tables
 from bidsface.derivatives.artifacts import Description
 from bidsface.derivatives.citations import check_citations
@@ -189,6 +189,21 @@ class OutputFolder:
             )
         return [self._stored(label, done[label]) for label in labels or done]
 
+    def group_results(self, labels: Iterable[str]) -> dict[str, StoredResults]:
+        """Return what the group level of analyses wrote, of those among them that finished.
+
+        Raises
+        ------
+        InputError
+            If a file of it is missing or has changed.
+        """
+        done = {
+            receipt.unit.analysis: receipt
+            for receipt in self.receipts(level="group")
+            if receipt.status == "done"
+        }
+        return {label: self._stored("group", done[label]) for label in labels if label in done}
+
     def write_text(self, path: str, text: str) -> Path:
         """Write a text file, such as a report or a log, at one stroke; return its full path."""
         target = self._target(path)
@@ -259,14 +274,15 @@ class OutputFolder:
         except OSError:
             return False
 
-    def _stored(self, label: str, receipt: Receipt) -> ParticipantResults:
+    def _stored(self, label: str, receipt: Receipt) -> StoredResults:
         changed = [record.path for record in receipt.files if not self._is_intact(record)]
         if changed:
+            whose = "" if receipt.unit.participant is None else f" for {label}"
             raise InputError(
                 f"{self.root / changed[0]} is missing or has changed since bidsface wrote it; "
-                f"run the participant level for {label} again"
+                f"run the {receipt.unit.level} level{whose} again"
             )
-        return ParticipantResults(
+        return StoredResults(
             label,
             tables=[
                 self._stored_table(record)
@@ -289,6 +305,7 @@ class OutputFolder:
             entities,
             load=lambda voxels: maps.read_map(path, voxels),
             grid=lambda: maps.read_grid(path, entities.get("space"), entities.get("res")),
+            volumes=record.volumes,
         )
 
 

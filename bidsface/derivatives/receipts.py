@@ -43,6 +43,8 @@ class FileRecord:
         BIDS entities of the name by their short key.
     formats : mapping
         Type of each column of a table: ``string``, ``number``, ``integer`` or ``boolean``.
+    volumes : sequence of str
+        Names of the volumes of a 4-D map.
     """
 
     path: str
@@ -55,6 +57,7 @@ class FileRecord:
     caption: str = ""
     entities: Mapping[str, str] = field(default_factory=dict)
     formats: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ def _stage_file(source: Path, artifact: Artifact) -> Staged:
         caption=artifact.caption,
         entities=dict(artifact.entities),
         formats=dict(artifact.formats),
+        volumes=artifact.volumes,
         **_written(source, artifact.encode()),
     )
     return Staged(source, record)

@@ -11,12 +11,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface.analysis import Region, Results, Samples, Voxels
+from bidsface.analysis import BoldRun, Region, Results, Samples, Voxels
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import ParticipantFiles
 from bidsface.participant.preparation import PreparedRun, PreparedRuns, prepare_runs
+from bidsface.participant.series import bold_run, brain_voxels, mean_displacement, structures_at
 from bidsface.recipe import Recipe
-from bidsface.regions import RegionSource
+from bidsface.regions import Earlier, RegionSource
 from bidsface.regions.masking import FoundRegions, find_regions
 from bidsface.samples import empty_samples
 from bidsface.volumes import common_grid, read_series
@@ -63,6 +64,8 @@ class LoadedParticipant:
         Region sources that the recipe may name.
     n_threads : int
         Threads that `map` may use.
+    earlier : mapping of str to StoredResults
+        Group results that regions are made of; regions that want others are left out.
     """
 
     def __init__(
@@ -71,10 +74,12 @@ class LoadedParticipant:
         recipe: Recipe,
         sources: Mapping[str, RegionSource],
         n_threads: int,
+        earlier: Earlier | None = None,
     ) -> None:
         self.files = files
         self.recipe = recipe
         self._sources = sources
+        self._earlier = {} if earlier is None else earlier
         self._n_threads = n_threads
         self._lock = threading.RLock()
 
@@ -84,10 +89,18 @@ class LoadedParticipant:
 
     @cached_property
     def _found(self) -> FoundRegions:
-        used = tuple(run.run for run in self.runs.used)
+        files = self._used_files
         return find_regions(
-            replace(self.files, runs=used), common_grid(used), self.recipe, self._sources
+            files, common_grid(files.runs), self.recipe, self._sources, self._earlier
         )
+
+    @cached_property
+    def _brain(self) -> Voxels:
+        return brain_voxels(self._used_files.runs)
+
+    @property
+    def _used_files(self) -> ParticipantFiles:
+        return replace(self.files, runs=tuple(run.run for run in self.runs.used))
 
     @cached_property
     def _volumes(self) -> Volumes:
@@ -132,6 +145,32 @@ class LoadedParticipant:
         return self.found.regions
 
     @property
+    def brain(self) -> Voxels:
+        """Voxels in the brain masks of all used runs (of the whole grid where there is no mask)."""
+        with self._lock:
+            return self._brain
+
+    @property
+    def structures(self) -> NDArray[np.int32] | None:
+        """FreeSurfer's index of every voxel of ``brain``; None without ``aparcaseg``."""
+        return structures_at(self._used_files.runs, self.brain)
+
+    def bold_runs(self, task: str) -> Sequence[BoldRun]:
+        """Return the used runs of a task, for models of the time series.
+
+        Raises
+        ------
+        InputError
+            If no run of the task can be used.
+        """
+        self._require(task)
+        return [bold_run(run, self.brain) for run in self.runs.of_task(task)]
+
+    def mean_displacement(self, task: str) -> float:
+        """Return the mean framewise displacement (mm) of a task's used runs; NaN if not known."""
+        return mean_displacement(self.runs.of_task(task))
+
+    @property
     def sample_names(self) -> Sequence[str]:
         """Names of the kinds of samples in the recipe."""
         return tuple(self.recipe.samples)
@@ -153,14 +192,19 @@ class LoadedParticipant:
         """
         if name not in self.recipe.samples:
             raise RecipeError(f"no samples {name}; the recipe has {', '.join(self.recipe.samples)}")
-        if task not in self.tasks:
-            excluded = [run for run in self.runs.excluded if run.run.entities["task"] == task]
-            reasons = "; ".join(f"{run.run.block}: {run.reason}" for run in excluded)
-            raise InputError(
-                f"sub-{self.label}: no run of task {task} can be used "
-                f"({reasons or 'tasks are ' + ', '.join(self.tasks)})"
-            )
+        self._require(task)
         return self.volumes.samples[name, task]
+
+    def _require(self, task: str) -> None:
+        """Raise InputError, with the reasons, if no run of a task can be used."""
+        if task in self.tasks:
+            return
+        excluded = [run for run in self.runs.excluded if run.run.entities["task"] == task]
+        reasons = "; ".join(f"{run.run.block}: {run.reason}" for run in excluded)
+        raise InputError(
+            f"sub-{self.label}: no run of task {task} can be used "
+            f"({reasons or 'tasks are ' + ', '.join(self.tasks)})"
+        )
 
     def select_regions(self, names: Sequence[str]) -> Sequence[Region]:
         """Return regions by name or by the name of a region set; an empty list means all.

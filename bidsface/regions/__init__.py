@@ -1,5 +1,5 @@
 """Regions of interest: `sources` make masks, `masking` finds a participant's regions with them."""
 
-from bidsface.regions.sources import HOST_SOURCES, RegionSource
+from bidsface.regions.sources import HOST_SOURCES, Earlier, Mask, RegionSource
 
-__all__ = ["HOST_SOURCES", "RegionSource"]
+__all__ = ["HOST_SOURCES", "Earlier", "Mask", "RegionSource"]

@@ -11,7 +11,7 @@ from bidsface.analysis import Grid, Region, Voxels
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import ParticipantFiles
 from bidsface.recipe import Recipe, RegionSpec
-from bidsface.regions.sources import Mask, RegionSource
+from bidsface.regions.sources import NOTHING, Earlier, Mask, RegionSource
 from bidsface.volumes import common_brain
 
 
@@ -35,9 +35,15 @@ class FoundRegions:
 
 
 def find_regions(
-    files: ParticipantFiles, grid: Grid, recipe: Recipe, sources: Mapping[str, RegionSource]
+    files: ParticipantFiles,
+    grid: Grid,
+    recipe: Recipe,
+    sources: Mapping[str, RegionSource],
+    earlier: Earlier = NOTHING,
 ) -> FoundRegions:
     """Find a recipe's regions within the brain.
+
+    Regions that are made of group results which are not there yet are left out, with a note.
 
     Raises
     ------
@@ -49,8 +55,12 @@ def find_regions(
     masks: dict[str, Mask] = {}
     notes = []
     for name, spec in recipe.regions.items():
+        missing = [label for label in _requires(spec, sources) if label not in earlier]
+        if missing:
+            notes.append(f"region {name} waits for the group level of {', '.join(missing)}")
+            continue
         try:
-            masks[name] = _find(name, spec, files, grid, sources, brain)
+            masks[name] = _find(name, spec, files, grid, sources, brain, earlier)
         except InputError as error:
             if not spec.optional:
                 raise InputError(f"region {name}: {error}") from error
@@ -76,16 +86,22 @@ def _find(
     grid: Grid,
     sources: Mapping[str, RegionSource],
     brain: Mask | None,
+    earlier: Earlier,
 ) -> Mask:
     if spec.source not in sources:
         raise RecipeError(f"region {name}: no source {spec.source}; there are {', '.join(sources)}")
     source = sources[spec.source]
-    mask = source.masks(files, grid, source.Options.model_validate(spec.options))
+    mask = source.masks(files, grid, source.Options.model_validate(spec.options), earlier)
     if brain is not None:
         mask = mask & brain
     if not mask.any():
         raise InputError(f"sub-{files.label}: {_describe(spec, sources)} has no voxel in the brain")
     return mask
+
+
+def _requires(spec: RegionSpec, sources: Mapping[str, RegionSource]) -> tuple[str, ...]:
+    source = sources.get(spec.source)
+    return () if source is None else source.requires(source.Options.model_validate(spec.options))
 
 
 def _describe(spec: RegionSpec, sources: Mapping[str, RegionSource]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,13 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from bidsface.analysis import AnalysisOptions, Grid
+from bidsface.analysis import AnalysisOptions, Grid, StoredResults
 from bidsface.errors import InputError
 from bidsface.files import ParticipantFiles
 from bidsface.regions.freesurfer import label_indices
 from bidsface.volumes import common_brain, read_volume, same_grid, to_grid
 
 Mask = NDArray[np.bool_]
+Earlier = Mapping[str, StoredResults]
+NOTHING: Earlier = MappingProxyType({})
 Millimetres = tuple[float, float, float]
 
 
@@ -28,8 +31,14 @@ class RegionSource(ABC):
     Options: ClassVar[type[AnalysisOptions]]
     """Options that a recipe may set for a region of this source."""
 
+    def requires(self, options: Any) -> tuple[str, ...]:
+        """Return the analyses of the recipe whose group level has to be finished first."""
+        return ()
+
     @abstractmethod
-    def masks(self, files: ParticipantFiles, grid: Grid, options: Any) -> Mask:
+    def masks(
+        self, files: ParticipantFiles, grid: Grid, options: Any, earlier: Earlier = NOTHING
+    ) -> Mask:
         """Return the voxels of a region.
 
         Parameters
@@ -39,6 +48,9 @@ class RegionSource(ABC):
         grid : Grid
             Grid of those runs.
         options : Options
+        earlier : mapping of str to StoredResults
+            Group results of the analyses that the region ``requires``, by their names in the
+            recipe.
 
         Returns
         -------
@@ -70,7 +82,9 @@ class BrainMask(RegionSource):
     class Options(AnalysisOptions):
         """No options."""
 
-    def masks(self, files: ParticipantFiles, grid: Grid, options: Options) -> Mask:
+    def masks(
+        self, files: ParticipantFiles, grid: Grid, options: Options, earlier: Earlier = NOTHING
+    ) -> Mask:
         """Return the intersection of the runs' brain masks."""
         mask = common_brain(files.runs, grid)
         if mask is None:
@@ -91,7 +105,9 @@ class GreyMatter(RegionSource):
         threshold: float = Field(0.5, ge=0, le=1)
         """Smallest probability."""
 
-    def masks(self, files: ParticipantFiles, grid: Grid, options: Options) -> Mask:
+    def masks(
+        self, files: ParticipantFiles, grid: Grid, options: Options, earlier: Earlier = NOTHING
+    ) -> Mask:
         """Return where the probability, interpolated to the grid, reaches the threshold."""
         if files.grey_matter is None:
             raise InputError(
@@ -124,7 +140,9 @@ class Segmentation(RegionSource):
                 label_indices(self.image, label)
             return self
 
-    def masks(self, files: ParticipantFiles, grid: Grid, options: Options) -> Mask:
+    def masks(
+        self, files: ParticipantFiles, grid: Grid, options: Options, earlier: Earlier = NOTHING
+    ) -> Mask:
         """Return the labels' voxels in the first run that has the segmentation.
 
         The segmentations of all runs are one anatomical image on one grid.
@@ -160,7 +178,9 @@ class MaskFile(RegionSource):
 
     Options = FileOptions
 
-    def masks(self, files: ParticipantFiles, grid: Grid, options: FileOptions) -> Mask:
+    def masks(
+        self, files: ParticipantFiles, grid: Grid, options: FileOptions, earlier: Earlier = NOTHING
+    ) -> Mask:
         """Return where the image is not 0."""
         return _image_in_space(files, grid, options)[1] != 0
 
@@ -186,7 +206,9 @@ class Atlas(RegionSource):
         its name and ends in `.tsv`.
         """
 
-    def masks(self, files: ParticipantFiles, grid: Grid, options: Options) -> Mask:
+    def masks(
+        self, files: ParticipantFiles, grid: Grid, options: Options, earlier: Earlier = NOTHING
+    ) -> Mask:
         """Return the labels' voxels."""
         path, values = _image_in_space(files, grid, options)
         names = [label for label in options.labels if isinstance(label, str)]
@@ -223,7 +245,9 @@ class Spheres(RegionSource):
         space: str | None = None
         """Space of the coordinates; unset: whatever the data are in."""
 
-    def masks(self, files: ParticipantFiles, grid: Grid, options: Options) -> Mask:
+    def masks(
+        self, files: ParticipantFiles, grid: Grid, options: Options, earlier: Earlier = NOTHING
+    ) -> Mask:
         """Return the voxels around all centres."""
         if options.space is not None and _space(options.space) != grid.space:
             raise InputError(

@@ -22,6 +22,10 @@ class Decoding(Analysis):
     name: ClassVar[str] = "decoding"
     Options: ClassVar[type[AnalysisOptions]] = DecodingOptions
 
+    def regions_used(self, options: DecodingOptions) -> Sequence[str] | None:
+        """Return the regions to decode in and those to draw maps of; None for all."""
+        return (*options.regions, *options.map_regions) if options.regions else None
+
     def check(
         self, options: DecodingOptions, samples: Collection[str], regions: Collection[str]
     ) -> None:
