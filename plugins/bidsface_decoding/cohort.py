@@ -11,6 +11,7 @@ import pandas as pd
 
 from bidsface.analysis import Figure, Matrix, ParticipantResults, Results, Table
 from bidsface_decoding import group, group_report, text
+from bidsface_decoding.family import Family
 from bidsface_decoding.options import DecodingOptions
 
 Named = TypeVar("Named", Table, Matrix, Figure)
@@ -96,7 +97,7 @@ def _with(item: Named, entities: Mapping[str, str]) -> Named:
 
 def _group_task(
     task: str,
-    families: Sequence[group.Family],
+    families: Sequence[Family],
     scores: pd.DataFrame,
     predictions: pd.DataFrame,
     options: DecodingOptions,
@@ -109,7 +110,7 @@ def _group_task(
         matrices.extend(
             group.confusion_matrix(family, region, frame) for region, frame in confusions.items()
         )
-        if not group_report.is_control(family):
+        if not family.is_control:
             figures.append(group_report.group_confusion_figure(family, confusions))
     return Results(
         tables=[table],
@@ -121,7 +122,7 @@ def _group_task(
     )
 
 
-def _warnings(task: str, families: Sequence[group.Family]) -> list[str]:
+def _warnings(task: str, families: Sequence[Family]) -> list[str]:
     """Tell of tests that could not be made."""
     if all(len(family.scores) < 2 for family in families):
         return [f"task {task}: one participant only, so there is no inference"]
@@ -130,5 +131,5 @@ def _warnings(task: str, families: Sequence[group.Family]) -> list[str]:
         f"{', '.join(f'sub-{label}' for label in family.without_chance)}: some folds lack a class, "
         "and without permutations the chance level is not known there"
         for family in families
-        if family.without_chance and not group_report.is_control(family)
+        if family.without_chance and not family.is_control
     ]

@@ -8,17 +8,12 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Figure, Summary
+from bidsface_decoding.family import Family
 from bidsface_decoding.figures import Bar, BarPanel, accuracy_figure, confusion_figure
-from bidsface_decoding.group import Family
 from bidsface_decoding.options import MOTION, DecodingOptions
 from bidsface_decoding.report import chance_text, without_constants
 from bidsface_decoding.scoring import METRICS
 from bidsface_decoding.tables import variant
-
-
-def is_control(family: Family) -> bool:
-    """Tell whether a family is the head-motion control."""
-    return list(family.scores.columns) == [MOTION]
 
 
 def group_figures(
@@ -26,8 +21,8 @@ def group_figures(
 ) -> Iterator[Figure]:
     """Yield a figure of mean scores per classifier."""
     label = METRICS[options.metric].description
-    regions = [family for family in families if not is_control(family)]
-    controls = {family.samples: family for family in families if is_control(family)}
+    regions = [family for family in families if not family.is_control]
+    controls = {family.samples: family for family in families if family.is_control}
     overall = table[table["metric"] == options.metric]
     for estimator in dict.fromkeys(family.estimator for family in regions):
         panels = [
@@ -98,10 +93,10 @@ def group_summary(
 ) -> Summary:
     """Return mean scores of every region, with the head-motion control beside each."""
     overall = table[table["metric"] == options.metric]
-    controls = {one.samples: _row(one, MOTION, overall) for one in families if is_control(one)}
+    controls = {one.samples: _row(one, MOTION, overall) for one in families if one.is_control}
     rows = []
     for family in families:
-        if is_control(family):
+        if family.is_control:
             continue
         control = controls.get(family.samples)
         for region in family.scores.columns:
@@ -151,9 +146,9 @@ def group_highlights(
     """Yield a sentence per kind of samples and classifier, head motion beside it."""
     overall = table[table["metric"] == options.metric]
     label = METRICS[options.metric].description
-    controls = {one.samples: _row(one, MOTION, overall) for one in families if is_control(one)}
+    controls = {one.samples: _row(one, MOTION, overall) for one in families if one.is_control}
     for family in families:
-        if is_control(family):
+        if family.is_control:
             continue
         rows = [_row(family, region, overall) for region in family.scores.columns]
         best = max(rows, key=lambda row: row["value"])

@@ -168,18 +168,18 @@ def chance_level(
         return Chance.constant(np.nan, np.nan, *size)
     shares = np.stack(
         [
-            _mean_of_known(recalls(codes[1:, fold.test], predicted[1:], n_classes))
+            mean_of_known(recalls(codes[1:, fold.test], predicted[1:], n_classes))
             for fold, predicted in zip(folds, predictions, strict=True)
         ]
     )
     null = values[:, 1:]
-    return Chance(float(null.mean()), null.mean(axis=1), _mean_of_known(shares), shares)
+    return Chance(float(null.mean()), null.mean(axis=1), mean_of_known(shares), shares)
 
 
-def _mean_of_known(values: Floats) -> Floats:
-    """Return the mean over rows, NaN not counting; NaN for a column without a number."""
+def mean_of_known(values: Floats) -> Floats:
+    """Return the mean over the first axis, NaN not counting; NaN where there is no number."""
     count = (~np.isnan(values)).sum(axis=0)
-    empty = np.full(values.shape[1], np.nan)
+    empty = np.full(values.shape[1:], np.nan)
     return np.divide(np.nansum(values, axis=0), count, out=empty, where=count > 0)
 
 
