@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bidsface.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from bidsface.analysis import Analysis
+
+_PUBLIC = {"BayesianCCA": "bidsface_decoding.bayesian_cca"}
+"""Public classes and the modules that they are imported from when first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public class."""
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @hookimpl
@@ -21,7 +32,8 @@ def bidsface_analyses() -> Sequence[type[Analysis]]:
 
 @hookimpl
 def bidsface_estimators() -> Mapping[str, Callable[..., Any]]:
-    """Return the classifiers."""
+    """Return the classifiers and the aligners."""
+    from bidsface_decoding.aligners import ALIGNERS
     from bidsface_decoding.estimators import ESTIMATORS
 
-    return ESTIMATORS
+    return {**ESTIMATORS, **ALIGNERS}

@@ -70,13 +70,23 @@ def build_estimators(
     Raises
     ------
     RecipeError
-        If a name is unknown, an option does not exist or its value is refused.
+        If a name is unknown or that of an aligner, an option does not exist or its value is
+        refused.
     """
+    classifiers = {
+        name: factory for name, factory in factories.items() if not hasattr(factory, "fit_grams")
+    }
+    for name in (*options.estimators, *options.estimator_options):
+        if name in factories and name not in classifiers:
+            raise RecipeError(
+                f"estimators: {name!r} is an aligner, not a classifier; there are "
+                f"{', '.join(sorted(classifiers))}"
+            )
     return build_named(
         "estimator",
         options.estimators,
         options.estimator_options,
-        factories,
+        classifiers,
         lambda estimator: estimator.fit(*_toy_problem()),
     )
 
