@@ -234,9 +234,9 @@ def _input_states(
 ) -> dict[Path, str]:
     """Return the state (size and time, or annex key) of every file that a participant reads."""
     own: set[Path] = set()
-    for spec in loaded.recipe.regions.values():
-        source = plugins.regions[spec.source]
-        own |= set(source.files(files.label, source.Options.model_validate(spec.options)))
+    for way in (way for spec in loaded.recipe.regions.values() for way in spec.ways):
+        source = plugins.regions[way.source]
+        own |= set(source.files(files.label, source.Options.model_validate(way.options)))
     # A region's file that does not exist is reported when the region is made.
     there = sorted(path for path in own if path.exists())
     return {path: file_state(path) for path in (*files.inputs, *there)}

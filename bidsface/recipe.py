@@ -106,6 +106,15 @@ class RegionSpec(BaseModel):
     """
     optional: bool = False
     """Leave the region out, with a note, where a participant lacks the files for it."""
+    otherwise: RegionSpec | None = None
+    """What to make the region of, with a note, where a participant lacks the files for it: another
+    source with its options.
+    """
+
+    @property
+    def ways(self) -> tuple[RegionSpec, ...]:
+        """The region as it is, and what it is made of where that fails, in order."""
+        return (self,) if self.otherwise is None else (self, *self.otherwise.ways)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -126,13 +126,15 @@ def _descend(node: Any, key: str, override: str) -> Any:
 
 def _check_regions(recipe: Recipe, plugins: Plugins, path: Path) -> None:
     for name, spec in recipe.regions.items():
-        source = plugins.regions.get(spec.source)
-        if source is None:
-            raise RecipeError(
-                f"recipe {path}, key regions.{name}.source: no region source {spec.source!r}; "
-                f"there is: {_listed(plugins.regions)}"
-            )
-        _validate(source.Options, spec.options, path, ("regions", name))
+        for depth, way in enumerate(spec.ways):
+            key = ("regions", name, *("otherwise",) * depth)
+            source = plugins.regions.get(way.source)
+            if source is None:
+                raise RecipeError(
+                    f"recipe {path}, key {'.'.join(key)}.source: no region source "
+                    f"{way.source!r}; there is: {_listed(plugins.regions)}"
+                )
+            _validate(source.Options, way.options, path, key)
     for set_name, members in recipe.region_sets.items():
         for member in members:
             if member not in recipe.regions:
@@ -219,7 +221,7 @@ def recipe_schema(plugins: Plugins) -> dict[str, Any]:
     definitions["RegionSpec"] = _choice(
         "source",
         {name: found.Options for name, found in plugins.regions.items()},
-        {"optional": definitions["RegionSpec"]["properties"]["optional"]},
+        {key: definitions["RegionSpec"]["properties"][key] for key in ("optional", "otherwise")},
     )
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     # The loader names a recipe after its file when it does not name itself.

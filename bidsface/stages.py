@@ -78,8 +78,12 @@ def _members(names: Sequence[str], loaded: LoadedRecipe) -> list[str]:
 def _required_by_regions(loaded: LoadedRecipe, plugins: Plugins) -> dict[str, tuple[str, ...]]:
     recipe, found = loaded.recipe, {}
     for name, spec in recipe.regions.items():
-        source = plugins.regions[spec.source]
-        found[name] = source.requires(source.Options.model_validate(spec.options))
+        sources = [(plugins.regions[way.source], way.options) for way in spec.ways]
+        found[name] = tuple(
+            label
+            for source, options in sources
+            for label in source.requires(source.Options.model_validate(options))
+        )
         unknown = [label for label in found[name] if label not in recipe.analyses]
         if unknown:
             raise RecipeError(

@@ -11,6 +11,7 @@ from bidsface import __version__
 from bidsface.errors import BidsfaceError
 
 USAGE_ERROR = 2
+DEFAULT_RECIPE = "decode-tasks"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bidsface-demo",
-        description="Write a synthetic study with planted truth, analyse it with the default "
-        "recipe, and print where the report is.",
+        description="Write a synthetic study with planted truth, analyse it with a recipe, and "
+        "print where the report is.",
     )
     parser.add_argument("directory", type=Path, metavar="DIR", help="folder for the study")
     parser.add_argument("--study", choices=sorted(STUDIES), default="faces", help="which study")
@@ -49,6 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seed", type=_natural, default=20250101, metavar="N", help="seed (default 20250101)"
+    )
+    parser.add_argument(
+        "--recipe",
+        default=DEFAULT_RECIPE,
+        metavar="NAME|FILE",
+        help="recipe of the analysis (default %(default)s)",
     )
     parser.add_argument(
         "--nprocs", "--n-cpus", type=_positive, metavar="N", help="processes (default: all)"
@@ -105,9 +112,11 @@ def _analyse(bids: Path, options: argparse.Namespace) -> int:
     """Run both levels on the study."""
     from bidsface.__main__ import main as bidsface
 
-    output = bids.parent / "bidsface"
-    processes = str(_processes(options))
-    return bidsface([str(bids), str(output), "participant", "group", "--nprocs", processes])
+    # Results of several recipes may lie side by side, but not in one folder.
+    name = "" if options.recipe == DEFAULT_RECIPE else f"-{Path(options.recipe).stem}"
+    output = bids.parent / f"bidsface{name}"
+    argv = [str(bids), str(output), "participant", "group", "--recipe", options.recipe]
+    return bidsface([*argv, "--nprocs", str(_processes(options))])
 
 
 if __name__ == "__main__":

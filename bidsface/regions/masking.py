@@ -53,18 +53,27 @@ def find_regions(
     """
     brain = common_brain(files.runs, grid)
     masks: dict[str, Mask] = {}
+    made_of: dict[str, str] = {}
     notes = []
     for name, spec in recipe.regions.items():
-        missing = [label for label in _requires(spec, sources) if label not in earlier]
+        wanted = [label for way in spec.ways for label in _requires(way, sources)]
+        missing = [label for label in wanted if label not in earlier]
         if missing:
             notes.append(f"region {name} waits for the group level of {', '.join(missing)}")
             continue
-        try:
-            masks[name] = _find(name, spec, files, grid, sources, brain, earlier)
-        except InputError as error:
-            if not spec.optional:
-                raise InputError(f"region {name}: {error}") from error
-            notes.append(f"region {name} is left out: {error}")
+        for way in spec.ways:
+            try:
+                masks[name] = _find(name, way, files, grid, sources, brain, earlier)
+                made_of[name] = _describe(way, sources)
+                break
+            except InputError as error:
+                if way.otherwise is not None:
+                    other = _describe(way.otherwise, sources)
+                    notes.append(f"region {name} is made of {other}: {error}")
+                elif spec.optional:
+                    notes.append(f"region {name} is left out: {error}")
+                else:
+                    raise InputError(f"region {name}: {error}") from error
     if not masks:
         raise InputError(f"sub-{files.label}: no region is left ({'; '.join(notes)})")
     union = np.flatnonzero(np.logical_or.reduce(list(masks.values())))
@@ -72,7 +81,7 @@ def find_regions(
         name: Region(
             name=name,
             columns=np.searchsorted(union, np.flatnonzero(mask)),
-            description=_describe(recipe.regions[name], sources),
+            description=made_of[name],
         )
         for name, mask in masks.items()
     }
