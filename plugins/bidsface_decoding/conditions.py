@@ -79,9 +79,56 @@ class Condition:
         return self if self.is_within else replace(self, aligner=NO_ALIGNER)
 
 
+def permutation_column(setting: Setting, region: str) -> str:
+    """Return the name of a test's column in the table of permutations."""
+    condition = setting.condition
+    direction = f"{condition.train_task}to{condition.test_task}"
+    aligner = (condition.aligner,) if condition.is_realigned else ()
+    return "_".join((setting.samples, setting.estimator, direction, *aligner, region))
+
+
 def camel_case(first: str, *others: str) -> str:
     """Join names to one of letters and digits."""
     start, *words = [
         word for name in (first, *others) for word in re.findall(r"[0-9a-zA-Z]+", name)
     ]
     return start + "".join(word[:1].upper() + word[1:] for word in words)
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """What the regions of one family have in common.
+
+    Attributes
+    ----------
+    condition : Condition
+    estimator, samples : str
+        Names in the recipe.
+    motion : str
+        ``kept`` or ``regressed``.
+    control : bool
+        Whether this is decoding from the head-motion parameters alone.
+    """
+
+    condition: Condition
+    estimator: str
+    samples: str
+    motion: str = KEPT
+    control: bool = False
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The setting as columns of a table; the aligner is empty within a task."""
+        return {
+            "estimator": self.estimator,
+            "samples": self.samples,
+            "motion": self.motion,
+            "train_task": self.condition.train_task,
+            "test_task": self.condition.test_task,
+            "aligner": self.condition.aligner,
+        }
+
+    @property
+    def label(self) -> str:
+        """Condition, samples and classifier in letters and digits, for a file's name."""
+        return camel_case(self.condition.label, self.samples, self.estimator)

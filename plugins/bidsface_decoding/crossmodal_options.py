@@ -15,7 +15,9 @@ WITHIN: Final = "within"
 CROSS: Final = "cross"
 REALIGNED: Final = "realigned"
 Condition = Literal["within", "cross", "realigned"]
-Comparison = Literal["realignment", "tasks", "transfer", "motion"]
+Comparison = Literal[
+    "realignment", "tasks", "transfer", "directions", "aligners", "motion", "estimators"
+]
 
 NO_ALIGNER = "none"
 """Stands in ``aligner`` where a classifier is tested on another task without an aligner."""
@@ -60,11 +62,18 @@ class CrossmodalOptions(AnalysisOptions):
     motion_regressed: bool = True
     """Decode everything once more from samples out of which head motion was regressed. Doubles the
     work."""
-    comparisons: tuple[Comparison, ...] = ("realignment", "tasks", "transfer", "motion")
+    comparisons: tuple[Comparison, ...] = (
+        "realignment",
+        "tasks",
+        "transfer",
+        "motion",
+        "estimators",
+    )
     """What the group level compares in every region: `realignment` (with an aligner against
     without), `tasks` (within one task against within another), `transfer` (within a task against
-    across tasks, tested on the same task), `motion` (samples as they are against samples with
-    head motion regressed out)."""
+    across tasks, tested on the same task), `directions` (from one task to another against the
+    reverse), `aligners` (each pair), `motion` (samples as they are against samples with head motion
+    regressed out), `estimators` (each pair)."""
     maps: bool = True
     """Write weight maps, activation patterns and, for `bayes`, importance maps of every task."""
     map_regions: tuple[str, ...] = ()
