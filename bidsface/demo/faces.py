@@ -41,6 +41,7 @@ def write_study(
     snr: tuple[float, float] = FacesDesign.snr,
     motion_mm: float = FacesDesign.motion_mm,
     shuffle_labels: bool = False,
+    pauses: tuple[float, float] = FacesDesign.pauses,
     n_jobs: int = 1,
 ) -> Path:
     """Write the faces study, unless the very same one is there already.
@@ -62,6 +63,8 @@ def write_study(
         Mean displacement of the head with a displayed expression (mm).
     shuffle_labels : bool
         Permute the expressions over the trials of every run.
+    pauses : tuple of float
+        Shortest and longest pause between two events (s).
     n_jobs : int
         Processes.
 
@@ -84,6 +87,7 @@ def write_study(
         snr=snr,
         motion_mm=motion_mm,
         shuffle_labels=shuffle_labels,
+        pauses=pauses,
     )
     bids = root / "bids"
     if bids.exists():

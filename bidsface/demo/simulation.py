@@ -24,6 +24,7 @@ from bidsface.demo.patterns import TASKS, Planted, plant
 from bidsface.demo.trials import (
     CATCH_TRIALS,
     EXPRESSIONS,
+    PAUSES,
     draw_trials,
     haemodynamic_responses,
     volume_times,
@@ -57,6 +58,8 @@ class FacesDesign:
         Mean displacement of the head with a displayed expression.
     shuffle_labels : bool
         Permute the expressions over the trials of every run, which leaves nothing to be decoded.
+    pauses : tuple of float
+        Shortest and longest pause between two events (s).
     """
 
     seed: int
@@ -67,6 +70,7 @@ class FacesDesign:
     snr: tuple[float, float] = (0.17, 0.135)
     motion_mm: float = 0.25
     shuffle_labels: bool = False
+    pauses: tuple[float, float] = PAUSES
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -80,7 +84,7 @@ class FacesDesign:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the design as JSON would give it back."""
-        return {**asdict(self), "snr": list(self.snr)}
+        return {**asdict(self), "snr": list(self.snr), "pauses": list(self.pauses)}
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,8 @@ def simulate_run(
     The signal is baseline x saturation x (1 + 0.01 (noise + response) + leak x movement).
     """
     rng = design.stream(participant.label, task, number)
-    trials = draw_trials(rng, design.trials_per_class, CATCH_TRIALS if task == "observe" else 0)
+    n_catch = CATCH_TRIALS if task == "observe" else 0
+    trials = draw_trials(rng, design.trials_per_class, n_catch, design.pauses)
     times = volume_times(trials)
     movement = draw_movement(rng, trials, times, participant.habits[task])
     parameters = estimated_parameters(rng, movement)

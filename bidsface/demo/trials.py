@@ -15,11 +15,13 @@ DURATION = 5.2
 """Of an event (s): its volumes, taken one lag later, number three."""
 CATCH_TRIALS = 3
 REST_BEFORE, REST_AFTER = 9.0, 13.0
-GAPS = (2.0, 4.2)
+PAUSES = (2.0, 4.2)
 """Shortest and longest pause between two events (s)."""
 
 
-def draw_trials(rng: np.random.Generator, per_class: int, catch: int) -> pd.DataFrame:
+def draw_trials(
+    rng: np.random.Generator, per_class: int, catch: int, pauses: tuple[float, float] = PAUSES
+) -> pd.DataFrame:
     """Draw the events of a run: expressions in random order with jittered pauses between them.
 
     Parameters
@@ -27,6 +29,8 @@ def draw_trials(rng: np.random.Generator, per_class: int, catch: int) -> pd.Data
     rng : numpy.random.Generator
     per_class, catch : int
         Trials of every expression; catch trials, whose `trial_type` is missing.
+    pauses : tuple of float
+        Shortest and longest pause between two events (s).
 
     Returns
     -------
@@ -35,7 +39,7 @@ def draw_trials(rng: np.random.Generator, per_class: int, catch: int) -> pd.Data
     """
     names = np.array([*np.repeat(EXPRESSIONS, per_class), *["n/a"] * catch], dtype=object)
     names = names[rng.permutation(len(names))]
-    gaps = rng.uniform(*GAPS, len(names))
+    gaps = rng.uniform(*pauses, len(names))
     onsets = REST_BEFORE + np.cumsum(gaps + DURATION) - (gaps[0] + DURATION)
     return pd.DataFrame(
         {
