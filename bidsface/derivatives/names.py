@@ -15,7 +15,7 @@ ENTITY_ORDER = (*LONG_NAMES, "contrast", "stat")
 TABLE_SUFFIXES = (
     *("scores", "predictions", "permutations", "embedding"),
     *("runs", "trials", "classes", "features", "coefficients"),
-    *("comparisons", "correlations"),
+    *("comparisons", "correlations", "clusters"),
 )
 """Suffixes a table may have."""
 
