@@ -208,6 +208,9 @@ class Analysis(ABC):
     participants_table : DataFrame or None
         ``participants.tsv`` of the data set by label without ``sub-``, for the group level; all
         values are text. Empty where there is no such file.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``: where analyses that can use a GPU compute. It changes
+        nothing in the results.
     """
 
     name: ClassVar[str]
@@ -222,6 +225,7 @@ class Analysis(ABC):
         random_seed: int,
         estimators: Mapping[str, Callable[..., Any]] | None = None,
         participants_table: pd.DataFrame | None = None,
+        device: str = "auto",
     ) -> None:
         self.label = label
         self.random_seed = random_seed
@@ -229,6 +233,7 @@ class Analysis(ABC):
         self.participants_table = (
             pd.DataFrame() if participants_table is None else participants_table
         )
+        self.device = device
 
     def seed(self, *keys: str) -> np.random.SeedSequence:
         """Derive an independent random stream from names, whatever the order of the work."""

@@ -155,7 +155,9 @@ def _compute(
 ) -> None:
     started = time.time()
     labels = [receipt.unit.participant or "" for receipt in receipts]
-    instance = build_analysis(unit.analysis, loaded, plugins, settings.random_seed, table)
+    instance = build_analysis(
+        unit.analysis, loaded, plugins, settings.random_seed, table, settings.device
+    )
     results = instance.group(
         output.participant_results(unit.analysis, labels), loaded.options[unit.analysis]
     )

@@ -116,7 +116,10 @@ def _compute(
 ) -> Results:
     if analysis == OVERVIEW:
         return participant.overview()
-    instance = build_analysis(analysis, job.loaded, plugins, job.settings.random_seed)
+    settings = job.settings
+    instance = build_analysis(
+        analysis, job.loaded, plugins, settings.random_seed, device=settings.device
+    )
     results = instance.participant(participant, job.loaded.options[analysis])
     return checked_results(results, analysis)
 

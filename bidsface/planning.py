@@ -190,10 +190,11 @@ def build_analysis(
     plugins: Plugins,
     random_seed: int,
     participants_table: pd.DataFrame | None = None,
+    device: str = "auto",
 ) -> Analysis:
     """Return an analysis of the recipe, ready to run."""
     kind = plugins.analyses[loaded.recipe.analyses[label].analysis]
-    return kind(label, random_seed, plugins.estimators, participants_table)
+    return kind(label, random_seed, plugins.estimators, participants_table, device)
 
 
 def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> None:

@@ -25,6 +25,8 @@ class Settings:
         Named derivative data sets; ``fmriprep`` is the one that is analysed.
     dataset_links : mapping of str to str
         DOI or URL of input data sets by name, for ``dataset_description.json``.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
     memory_mb : int or None
         Memory that the run may use; lowers the number of participants in work at once.
     command : tuple of str
@@ -52,6 +54,7 @@ class Settings:
     nprocs: int = 1
     omp_nthreads: int = 1
     memory_mb: int | None = None
+    device: str = "auto"
     dask_scheduler: str | None = None
     work_dir: Path | None = None
     clean_workdir: bool = False

@@ -8,7 +8,6 @@ place is whole, and a receipt that says "done" vouches for exactly the files tha
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,12 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bidsface.analysis import ParticipantResults, Results, StoredMap, StoredResults, StoredTable
-from bidsface.derivatives import description, maps, tables
+from bidsface.analysis import ParticipantResults, Results, StoredResults
+from bidsface.derivatives import description
 from bidsface.derivatives.artifacts import Description
 from bidsface.derivatives.citations import check_citations
 from bidsface.derivatives.locks import locked, remove_abandoned, scratch_folder
-from bidsface.derivatives.receipts import FileRecord, Receipt, ReceiptFolder
+from bidsface.derivatives.reading import is_intact, stored_results
+from bidsface.derivatives.receipts import Receipt, ReceiptFolder
 from bidsface.derivatives.staging import Staged, stage
 from bidsface.derivatives.units import Provenance, Unit
 from bidsface.errors import BidsfaceError, InputError
@@ -82,7 +82,7 @@ class OutputFolder:
             receipt is not None
             and receipt.status == "done"
             and receipt.unit == unit
-            and all(self._is_intact(record) for record in receipt.files)
+            and all(is_intact(self.root, record) for record in receipt.files)
         )
 
     def write(self, unit: Unit, results: Results, provenance: Provenance) -> Receipt:
@@ -187,7 +187,7 @@ class OutputFolder:
                 f"analysis {analysis} has no results for participants {', '.join(absent)}; "
                 f"run the participant level for them first (there are {', '.join(done) or 'none'})"
             )
-        return [self._stored(label, done[label]) for label in labels or done]
+        return [stored_results(self.root, label, done[label]) for label in labels or done]
 
     def group_results(self, labels: Iterable[str]) -> dict[str, StoredResults]:
         """Return what the group level of analyses wrote, of those among them that finished.
@@ -202,7 +202,11 @@ class OutputFolder:
             for receipt in self.receipts(level="group")
             if receipt.status == "done"
         }
-        return {label: self._stored("group", done[label]) for label in labels if label in done}
+        return {
+            label: stored_results(self.root, "group", done[label])
+            for label in labels
+            if label in done
+        }
 
     def write_text(self, path: str, text: str) -> Path:
         """Write a text file, such as a report or a log, at one stroke; return its full path."""
@@ -264,50 +268,6 @@ class OutputFolder:
         self._receipts.put(finished, scratch / "receipt")
         return finished
 
-    def _is_intact(self, record: FileRecord) -> bool:
-        path = self._target(record.path)
-        try:
-            found = path.stat()
-            if found.st_size != record.size:
-                return False
-            return found.st_mtime_ns == record.mtime_ns or _digest(path) == record.sha256
-        except OSError:
-            return False
-
-    def _stored(self, label: str, receipt: Receipt) -> StoredResults:
-        changed = [record.path for record in receipt.files if not self._is_intact(record)]
-        if changed:
-            whose = "" if receipt.unit.participant is None else f" for {label}"
-            raise InputError(
-                f"{self.root / changed[0]} is missing or has changed since bidsface wrote it; "
-                f"run the {receipt.unit.level} level{whose} again"
-            )
-        return StoredResults(
-            label,
-            tables=[
-                self._stored_table(record)
-                for record in receipt.files
-                if record.kind in {"table", "matrix"}
-            ],
-            maps=[self._stored_map(record) for record in receipt.files if record.kind == "map"],
-        )
-
-    def _stored_table(self, record: FileRecord) -> StoredTable:
-        path = self._target(record.path)
-        return StoredTable(
-            record.suffix, record.entities, lambda: tables.read_table(path, record.formats)
-        )
-
-    def _stored_map(self, record: FileRecord) -> StoredMap:
-        path, entities = self._target(record.path), record.entities
-        return StoredMap(
-            entities["stat"],
-            entities,
-            load=lambda voxels: maps.read_map(path, voxels),
-            grid=lambda: maps.read_grid(path, entities.get("space"), entities.get("res")),
-            volumes=record.volumes,
-        )
-
 
 def _name(unit: Unit) -> str:
     return f"{unit.owner}, analysis {unit.analysis}"
@@ -315,8 +275,3 @@ def _name(unit: Unit) -> str:
 
 def _seconds_since(started: str) -> float:
     return round(time.time() - datetime.fromisoformat(started).timestamp(), 3)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

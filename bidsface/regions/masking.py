@@ -11,7 +11,7 @@ from bidsface.analysis import Grid, Region, Voxels
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import ParticipantFiles
 from bidsface.recipe import Recipe, RegionSpec
-from bidsface.regions.sources import NOTHING, Earlier, Mask, RegionSource
+from bidsface.regions.source import NOTHING, Earlier, Mask, RegionSource
 from bidsface.volumes import common_brain
 
 
