@@ -77,7 +77,7 @@ def accuracy_figure(panels: Sequence[BarPanel], label: str, null_bands: bool) ->
         figure = Figure(figsize=(WIDTH, 1.1 + 0.27 * len(names)), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, sharex=True, squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):
-            _draw_bars(ax, panel, names, null_bands)
+            draw_bars(ax, panel, names, null_bands)
             ax.set_xlabel(label)
         axes[0].set_yticks(range(len(names)), names)
         axes[0].set_ylim(len(names) - 0.4, -0.6)
@@ -86,7 +86,7 @@ def accuracy_figure(panels: Sequence[BarPanel], label: str, null_bands: bool) ->
     return figure
 
 
-def _draw_bars(ax: Axes, panel: BarPanel, names: Sequence[str], null_bands: bool) -> None:
+def draw_bars(ax: Axes, panel: BarPanel, names: Sequence[str], null_bands: bool) -> None:
     _draw_chance(ax, panel, names)
     for bar in panel.bars:
         row = names.index(bar.name)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bidsface.analysis import ParticipantResults
 from bidsface_decoding.comparisons import Comparison, comparison_frame, find_comparisons, rows_of
-from bidsface_decoding.conditions import CONDITION_COLUMNS, KEPT, Condition, Setting
+from bidsface_decoding.conditions import KEPT, Condition, Setting
 from bidsface_decoding.crossmodal_options import CrossmodalOptions
 from bidsface_decoding.crossmodal_scores import (
     DISPLACEMENT,
@@ -107,17 +107,34 @@ class Findings:
         """Return the rows of a comparison, by region."""
         return rows_of(comparison, self.differences)
 
+    def correlation(self, setting: Setting, region: str, task: str) -> Row | None:
+        """Return the correlation of a region's scores with a task's framewise displacement."""
+        return self._correlations.get((setting, region, task))
+
+    @cached_property
+    def _correlations(self) -> dict[tuple[Setting, str, str], Row]:
+        return {
+            (_setting(row), str(row["roi_name"]), str(row["displacement_task"])): row
+            for row in _records(self.correlations)
+        }
+
     @cached_property
     def _rows(self) -> dict[tuple[Setting, str, str], Row]:
         rows = self.scores[self.scores["metric"] != DISPLACEMENT]
-        found = {}
-        for row in rows.to_dict("records"):
-            condition = Condition.of({name: row[name] for name in CONDITION_COLUMNS})
-            control = row["roi_name"] == MOTION
-            setting = Setting(condition, row["estimator"], row["samples"], row["motion"], control)
+        found: dict[tuple[Setting, str, str], Row] = {}
+        for row in _records(rows):
             name = "" if pd.isna(row["class"]) else str(row["class"])
-            found[setting, str(row["roi_name"]), name] = {str(k): v for k, v in row.items()}
+            found[_setting(row), str(row["roi_name"]), name] = row
         return found
+
+
+def _records(frame: pd.DataFrame) -> list[Row]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _setting(row: Row) -> Setting:
+    control = row["roi_name"] == MOTION
+    return Setting(Condition.of(row), row["estimator"], row["samples"], row["motion"], control)
 
 
 def find(
