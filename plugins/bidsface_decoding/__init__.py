@@ -24,10 +24,11 @@ def __getattr__(name: str) -> Any:
 
 @hookimpl
 def bidsface_analyses() -> Sequence[type[Analysis]]:
-    """Return the analysis ``decoding``."""
+    """Return the analyses ``decoding`` and ``crossmodal``."""
     from bidsface_decoding.analysis import Decoding
+    from bidsface_decoding.crossmodal import Crossmodal
 
-    return (Decoding,)
+    return (Decoding, Crossmodal)
 
 
 @hookimpl

@@ -137,7 +137,8 @@ def confusion_figure(matrices: Mapping[str, NDArray[np.float64]], classes: Seque
     n_rows = -(-len(shown) // n_columns)
     with style():
         width = WIDTH if len(shown) > 1 else 0.55 * WIDTH
-        size = (width, 0.75 + n_rows * (0.35 + 0.85 * width / max(n_columns, 2)))
+        titles = 0.35 + 0.13 * max(name.count("\n") for name, _ in shown)
+        size = (width, 0.75 + n_rows * (titles + 0.85 * width / max(n_columns, 2)))
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False)
         for number, ax in enumerate(axes.flat):

@@ -16,7 +16,7 @@ from bidsface.numerics.linear import DualEstimator, fold_kernels
 from bidsface.numerics.patterns import latent_to_pattern, weights_and_patterns
 from bidsface_decoding.tables import variant
 
-Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
+Maps = dict[str, NDArray[np.float32]]
 
 DESCRIPTIONS = {
     "weight": "Weights of the classifier {estimator}, fitted to all {samples} of task {task} in "
@@ -25,6 +25,10 @@ DESCRIPTIONS = {
     "pattern": "Activation patterns (Haufe et al. 2014) of the classifier {estimator}, fitted to "
     "all {samples} of task {task} in region {region}: change of every voxel, in its standard "
     "deviations, per unit of the decision.",
+    "importance": "Importance of the voxels for the classifier {estimator}, fitted to all "
+    "{samples} of task {task} in region {region}: variance of the auxiliary variables that scale "
+    "a voxel's weight, after fitting; a value above the prior's says that the data call for the "
+    "voxel.",
 }
 
 
@@ -59,10 +63,10 @@ def weight_maps(
                     values,
                     participant.voxels.take(region.columns),
                     {**entities, "label": region.name, **variant(samples.name, name)},
-                    text.format(**words),
+                    DESCRIPTIONS[stat].format(**words),
                     volume_names(estimator, classes, values.shape[1]),
                 )
-                for (stat, text), values in zip(DESCRIPTIONS.items(), found, strict=True)
+                for stat, values in found.items()
             )
     return maps, list(dict.fromkeys(notes))
 
@@ -73,7 +77,7 @@ def fit_maps(
     codes: NDArray[np.integer],
     estimator: Any,
 ) -> Maps | None:
-    """Fit a classifier to all samples; return its weights and patterns, if it has weights.
+    """Fit a classifier to all samples; return maps by ``stat``, if it has weights.
 
     Parameters
     ----------
@@ -84,20 +88,26 @@ def fit_maps(
 
     Returns
     -------
-    weights, patterns : ndarray of shape (n_features, n_decisions), or None
+    dict of str to ndarray of shape (n_features, n_decisions), or None
+        ``weight``, ``pattern`` and, of sparse Bayesian classifiers, ``importance``.
     """
     if isinstance(estimator, DualEstimator):
         everything, nothing = np.arange(len(X)), np.arange(0)
         gram = next(fold_kernels(X, columns, [(everything, nothing)])).train
         dual = estimator.dual_weights(gram, codes, len(columns))
-        return weights_and_patterns(X, columns, dual, gram)
+        weights, patterns = weights_and_patterns(X, columns, dual, gram)
+        return {"weight": weights, "pattern": patterns}
     scaled = StandardScaler().fit_transform(X[:, columns])
-    coef = getattr(clone(estimator).fit(scaled, codes), "coef_", None)
+    fitted = clone(estimator).fit(scaled, codes)
+    coef = getattr(fitted, "coef_", None)
     if coef is None:
         return None
-    weights = np.atleast_2d(np.asarray(coef, dtype=np.float64)).T
-    patterns = scaled.T @ latent_to_pattern(scaled @ weights)
-    return weights.astype(np.float32), patterns.astype(np.float32)
+    decisions = np.atleast_2d(np.asarray(coef, dtype=np.float64)).T
+    patterns = scaled.T @ latent_to_pattern(scaled @ decisions)
+    found = {"weight": decisions.astype(np.float32), "pattern": patterns.astype(np.float32)}
+    if hasattr(fitted, "importance_"):
+        found["importance"] = np.atleast_2d(fitted.importance_).T.astype(np.float32)
+    return found
 
 
 def volume_names(estimator: Any, classes: Sequence[str], n_volumes: int) -> tuple[str, ...]:

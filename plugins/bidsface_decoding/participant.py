@@ -119,7 +119,7 @@ def _results(
         written.extend([] if permutations is None else [permutations])
         figures.extend(report.score_figures(task, options))
         own = [item for item in maps if item.entities.get("task") == task.task]
-        figures.extend(report.pattern_figures(participant, task, own))
+        figures.extend(report.pattern_figures(participant, task.task, task.outcomes, own))
     return Results(
         maps=maps,
         tables=written,

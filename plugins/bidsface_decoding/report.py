@@ -87,20 +87,21 @@ def _bar(outcome: Outcome, p: float) -> Bar:
 
 
 def pattern_figures(
-    participant: Participant, found: TaskDecoding, maps: Sequence[Map]
+    participant: Participant, task: str, outcomes: Sequence[Outcome], maps: Sequence[Map]
 ) -> Iterator[Figure]:
     """Yield the patterns of the best classifier and kind of samples of every mapped region."""
     from bidsface.figures import slices
 
     best = {}
-    for outcome in sorted(found.outcomes, key=lambda one: one.scores.mean):
+    for outcome in sorted(outcomes, key=lambda one: one.scores.mean):
         best[outcome.roi_name] = variant(outcome.samples, outcome.estimator)["contrast"]
     for item in maps:
-        if item.stat != "pattern" or item.entities["contrast"] != best[item.entities["label"]]:
+        contrast = item.entities["contrast"]
+        if item.stat != "pattern" or contrast != best.get(item.entities["label"], contrast):
             continue
         for number, volume in enumerate(item.volumes):
             name = "".join(letter for letter in volume if letter.isalnum() and letter.isascii())
-            title = f"Task {found.task}: activation pattern of {volume}"
+            title = f"Task {task}: activation pattern of {volume}"
             yield Figure(
                 f"pattern{name}",
                 slices(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bidsface_decoding.options import DecodingOptions
+from bidsface_decoding.options import DecodingOptions, NamesEstimators
 from bidsface_decoding.scoring import METRICS
 
 CITATIONS: Mapping[str, str] = {
@@ -75,7 +75,7 @@ FOLD_TEXTS: Mapping[str, str] = {
 def participant_methods(options: DecodingOptions) -> str:
     """Describe the analysis of one participant."""
     sentences = [
-        f"Classes were decoded within each task by {_estimators(options)}, in "
+        f"Classes were decoded within each task by {estimators_text(options)}, in "
         f"{FOLD_TEXTS[options.cross_validation].format(n_splits=options.n_splits)}. Voxels were "
         "scaled to mean 0 and standard deviation 1, both taken from the training part only. "
         f"Performance is the {METRICS[options.metric].description}, averaged over folds.",
@@ -124,7 +124,8 @@ def citations_of(text: str) -> dict[str, str]:
     return {key: entry for key, entry in CITATIONS.items() if f"@{key}" in text}
 
 
-def _estimators(options: DecodingOptions) -> str:
+def estimators_text(options: NamesEstimators) -> str:
+    """Name the classifiers of options, with their parameters."""
     names: Sequence[str] = tuple(dict.fromkeys(options.estimators))
     texts = [_estimator(name, options.estimator_options.get(name, {})) for name in names]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
