@@ -11,7 +11,10 @@ from bidsface.hookspecs import hookimpl
 if TYPE_CHECKING:
     from bidsface.analysis import Analysis
 
-_PUBLIC = {"BayesianCCA": "bidsface_decoding.bayesian_cca"}
+_PUBLIC = {
+    "BayesianCCA": "bidsface_decoding.bayesian_cca",
+    "BayesianLogisticRegression": "bidsface_decoding.bayesian_logistic",
+}
 """Public classes and the modules that they are imported from when first asked for."""
 
 

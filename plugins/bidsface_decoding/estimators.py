@@ -16,6 +16,7 @@ from bidsface.numerics.discriminant import (
     fit_discriminants,
 )
 from bidsface.numerics.linear import Codes, Floats, FoldKernel, ridge_predictions
+from bidsface_decoding.bayesian_logistic import BayesianLogisticRegression
 from bidsface_decoding.linear_classifier import LinearClassifier
 from bidsface_decoding.rotated import LinearSVM, Logistic
 
@@ -120,5 +121,6 @@ ESTIMATORS: Mapping[str, Callable[..., Any]] = {
     "svm": LinearSVM,
     "lda": ShrinkageLDA,
     "logistic": Logistic,
+    "bayes": BayesianLogisticRegression,
 }
 """Classifiers by the name that recipes give."""

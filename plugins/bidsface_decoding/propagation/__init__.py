@@ -1,0 +1,1 @@
+"""Expectation propagation for logistic regression with a sparse prior: arrays to arrays."""
