@@ -18,8 +18,8 @@ from bidsface.figures import render_svg
 from bidsface.statistics import signed_rank_p
 from bidsface_decoding.analysis import Decoding
 from bidsface_decoding.estimators import Ridge
+from bidsface_decoding.group import mean_confusion
 from bidsface_decoding.plan import plan_task
-from bidsface_decoding.tables import confusion_of_predictions
 from bidsface_decoding.task import decode_task
 
 OPTIONS = Decoding.Options(permutations=60, maps=False, group_draws=1500)
@@ -115,10 +115,16 @@ def test_mean_confusions_are_shares(results):
     assert len(set(names)) == len(names)
 
 
-def test_confusion_of_predictions_keeps_classes_without_samples():
-    predictions = pd.DataFrame({"trial_type": ["a", "a", "b"], "predicted": ["a", "c", "b"]})
-    found = confusion_of_predictions(predictions, ["a", "b", "c"])
-    expected = [[0.5, 0, 0.5], [0, 1, 0], [np.nan] * 3]
+def test_mean_confusion_keeps_classes_without_samples():
+    predictions = pd.DataFrame(
+        {
+            "participant_id": ["01"] * 3 + ["02"] * 2,
+            "trial_type": ["a", "a", "b", "a", "b"],
+            "predicted": ["a", "c", "b", "a", "a"],
+        }
+    )
+    found = mean_confusion(predictions, ["a", "b", "c"])
+    expected = [[0.75, 0, 0.25], [0.5, 0.5, 0], [np.nan] * 3]
     np.testing.assert_allclose(found, expected)
 
 

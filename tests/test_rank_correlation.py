@@ -9,6 +9,7 @@ from scipy import stats
 from bidsface.numerics.rank_correlation import (
     orders_of,
     pearson_interval,
+    smallest_noticed,
     smallest_spearman_p,
     spearman,
 )
@@ -80,3 +81,15 @@ def test_values_that_do_not_vary():
     x = np.arange(6.0)
     assert np.isnan(spearman(x, np.full(6, 0.1), *orders_of(6, 10, SEED))).all()
     assert np.isnan(pearson_interval(x, np.full(6, 0.1))).all()
+
+
+def test_smallest_noticed_correlation_has_p_of_five_percent():
+    n = 12
+    x = np.random.default_rng(4).standard_normal(n)
+    noise = np.random.default_rng(5).standard_normal(n)
+    x = (x - x.mean()) / np.linalg.norm(x - x.mean())
+    noise -= noise.mean() + x * (noise @ x)
+    r = smallest_noticed(n)
+    y = r * x + np.sqrt(1 - r**2) * noise / np.linalg.norm(noise)
+    assert stats.pearsonr(x, y).pvalue == pytest.approx(0.05)
+    assert np.isnan(smallest_noticed(2))

@@ -98,6 +98,17 @@ def pearson_interval(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> tuple[f
     return r, float(low), float(high)
 
 
+def smallest_noticed(n: int, level: float = 0.05) -> float:
+    """Return how large Pearson's correlation of n pairs must be for a two-tailed p of ``level``.
+
+    By the t distribution; NaN with fewer than three pairs.
+    """
+    if n < 3:
+        return float("nan")
+    t = stats.t.ppf(1 - level / 2, n - 2)
+    return float(t / np.sqrt(n - 2 + t * t))
+
+
 def _standardized(values: Floats) -> Floats:
     """Return values with mean 0 and length 1; NaN where they do not vary."""
     centred = values - values.mean() if len(values) else values

@@ -44,7 +44,7 @@ def decode_group(
         {task: seed(task) for task in tasks},
     )
     parts = [
-        _named(
+        with_entities(
             _group_task(
                 task, [one for one in families if one.task == task], scores, predictions, options
             ),
@@ -52,7 +52,7 @@ def decode_group(
         )
         for task in tasks
     ]
-    methods = text.group_methods(options)
+    methods = text.group_methods(options.permutations > 0, options.group_draws)
     return Results(
         tables=[table for part in parts for table in part.tables],
         matrices=[matrix for part in parts for matrix in part.matrices],
@@ -65,13 +65,15 @@ def decode_group(
     )
 
 
-def shared_entities(participants: Sequence[ParticipantResults], task: str) -> dict[str, str]:
-    """Return the entities that the scores of a task have in common over participants."""
+def shared_entities(
+    participants: Sequence[ParticipantResults], task: str | None = None
+) -> dict[str, str]:
+    """Return the entities that the scores (of a task) have in common over participants."""
     found = [
         {key: value for key, value in table.entities.items() if key not in ("sub", "desc")}
         for participant in participants
         for table in participant.tables
-        if table.suffix == "scores" and table.entities.get("task") == task
+        if table.suffix == "scores" and task in (None, table.entities.get("task"))
     ]
     first, *others = found
     return {
@@ -81,7 +83,7 @@ def shared_entities(participants: Sequence[ParticipantResults], task: str) -> di
     }
 
 
-def _named(results: Results, entities: Mapping[str, str]) -> Results:
+def with_entities(results: Results, entities: Mapping[str, str]) -> Results:
     """Return results whose items carry further entities in their names."""
     return replace(
         results,

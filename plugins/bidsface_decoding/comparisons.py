@@ -230,10 +230,10 @@ def _side(setting: Setting) -> dict[str, Any]:
 
 
 def rows_of(comparison: Comparison, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a comparison, by region."""
+    """Return the rows of a comparison."""
     wanted = _keys(comparison)
     same = [
         frame[name].isna() if value != value else frame[name] == value
         for name, value in wanted.items()
     ]
-    return frame[np.logical_and.reduce(same)].set_index("roi_name")
+    return frame[np.logical_and.reduce(same)]

@@ -6,36 +6,37 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
-import pandas as pd
 
 from bidsface.analysis import Figure
 from bidsface_decoding.comparisons import REALIGNMENT
-from bidsface_decoding.condition_panels import (
-    AnyPanel,
+from bidsface_decoding.condition_drawing import (
     ClassPanel,
     Estimate,
     GainPanel,
     GainRow,
     MotionPanel,
+)
+from bidsface_decoding.condition_panels import (
+    AnyPanel,
     bars_figure,
     classes_figure,
     gains_figure,
     motion_figure,
 )
 from bidsface_decoding.conditions import REGRESSED, Setting, camel_case
-from bidsface_decoding.crossmodal_panels import Cloud, cloud_grid, confusion_grid
+from bidsface_decoding.crossmodal_group_grids import (
+    CONTROL_NAME,
+    Confusions,
+    confusion_figures,
+    displacement_figure,
+)
 from bidsface_decoding.crossmodal_scores import control_of
 from bidsface_decoding.figures import Bar, BarPanel
 from bidsface_decoding.findings import Findings, Row
 from bidsface_decoding.options import MOTION
 
 COLUMNS = 3
-REGIONS_PER_PAGE = 6
-MAIN_REGIONS = 3
-CONTROL_NAME = "head motion alone"
 STARS_TEXT = "(* < 0.05, ** < 0.01, *** < 0.001)"
-
-Confusions = Mapping[tuple[Setting, str], pd.DataFrame]
 
 
 def group_figures(found: Findings, confusions: Confusions) -> Iterator[Figure]:
@@ -44,9 +45,9 @@ def group_figures(found: Findings, confusions: Confusions) -> Iterator[Figure]:
         settings = found.settings(samples, estimator)
         entities = {"contrast": camel_case(samples, estimator)}
         about = f"({estimator}, {samples})"
-        for make in (_accuracy, _gains, _classes, _motion, _displacement):
+        for make in (_accuracy, _gains, _classes, _motion, displacement_figure):
             yield from make(found, settings, entities, about)
-        yield from _confusions(found, settings, confusions, entities, about)
+        yield from confusion_figures(found, settings, confusions, entities, about)
 
 
 def arrange(settings: Sequence[Setting]) -> list[list[Setting | None]]:
@@ -83,12 +84,6 @@ def known_rows(found: Findings, setting: Setting) -> list[Row]:
 def points(found: Findings, setting: Setting, region: str) -> list[float]:
     """Return the participants' scores."""
     return found.families[setting].scores[region].dropna().tolist()
-
-
-def chance_of(found: Findings, setting: Setting) -> float:
-    """Return the mean chance level of a setting; NaN where none is known."""
-    levels = found.families[setting].chance.to_numpy(float)
-    return float(np.nanmean(levels)) if np.isfinite(levels).any() else float("nan")
 
 
 def _accuracy(
@@ -148,7 +143,7 @@ def _gains(
     )
 
 
-def _gain_panel(found: Findings, setting: Setting, changes: pd.DataFrame) -> GainPanel:
+def _gain_panel(found: Findings, setting: Setting, changes: Mapping[str, Row]) -> GainPanel:
     before = Setting(
         setting.condition.without_aligner(), setting.estimator, setting.samples, setting.motion
     )
@@ -157,18 +152,18 @@ def _gain_panel(found: Findings, setting: Setting, changes: pd.DataFrame) -> Gai
     for row in known_rows(found, setting):
         region = row["roi_name"]
         first = found.row(before, region)
-        changed = region in changes.index and first is not None
+        change = changes.get(region)
         rows.append(
             GainRow(
                 region,
-                estimate(first) if first is not None and changed else nothing,
+                nothing if first is None or change is None else estimate(first),
                 estimate(row),
-                points(found, before, region) if changed else [],
+                [] if change is None else points(found, before, region),
                 points(found, setting, region),
-                estimate(changes.loc[region].to_dict(), value="difference") if changed else nothing,
+                nothing if change is None else estimate(change, value="difference"),
             )
         )
-    return GainPanel(setting.condition.words, rows, chance_of(found, setting))
+    return GainPanel(setting.condition.words, rows, found.chance(setting))
 
 
 def _classes(
@@ -183,7 +178,7 @@ def _classes(
                 for name, row in each.items()
                 if row is not None and not np.isnan(row["value"])
             }
-        return ClassPanel(setting.condition.words, rows, chance_of(found, setting))
+        return ClassPanel(setting.condition.words, rows, found.chance(setting))
 
     yield Figure(
         "classes",
@@ -208,7 +203,7 @@ def _motion(
             rows[region] = (estimate(row), None if after is None else estimate(after))
         control = found.control(setting)
         alone = None if control is None else estimate(control, "p")
-        return MotionPanel(setting.condition.words, rows, alone, chance_of(found, setting))
+        return MotionPanel(setting.condition.words, rows, alone, found.chance(setting))
 
     has_control = any(found.control(one) is not None for one in settings)
     if not has_control and not any(one.motion == REGRESSED for one in found.families):
@@ -224,85 +219,3 @@ def _motion(
         f"discovery rate {STARS_TEXT}.",
         entities,
     )
-
-
-def main_regions(found: Findings, settings: Sequence[Setting]) -> list[str]:
-    """Return the regions with the highest mean score over conditions, best first."""
-    means = pd.concat([found.families[one].scores.mean() for one in settings], axis=1)
-    best = means.dropna().mean(axis=1).sort_values(ascending=False, kind="stable")
-    return [str(name) for name in best.index[:MAIN_REGIONS]]
-
-
-def _displacement(
-    found: Findings, settings: Sequence[Setting], entities: Mapping[str, str], about: str
-) -> Iterator[Figure]:
-    if found.correlations.empty:
-        return
-    regions = main_regions(found, settings)
-    clouds, chances = {}, {}
-    for setting in settings:
-        words = setting.condition.words
-        chances[words] = chance_of(found, setting)
-        for region in regions:
-            if region in found.families[setting].scores:
-                clouds[words, region] = _cloud(found, setting, region, "p_fdr")
-        control = control_of(found.families, setting)
-        if control is not None:
-            clouds[words, CONTROL_NAME] = _cloud(found, control[0], MOTION, "p")
-    yield Figure(
-        "displacement",
-        cloud_grid(clouds, list(chances), [*regions, CONTROL_NAME], found.metric, chances),
-        f"{found.metric.capitalize()} against framewise displacement {about}",
-        f"Dots: participants; line: least squares. The {len(regions)} regions with the highest "
-        "mean score, and head motion alone. Above each panel: Spearman's rank correlation and its "
-        "permutation p, adjusted over regions by the false discovery rate (head motion alone: not "
-        "adjusted). Dashed line: chance.",
-        entities,
-    )
-
-
-def _cloud(found: Findings, setting: Setting, region: str, p: str) -> Cloud:
-    scores = found.families[setting].scores[region]
-    task = setting.condition.test_task
-    moved = (
-        found.displacement[task].reindex(scores.index)
-        if task in found.displacement
-        else pd.Series(np.nan, scores.index)
-    )
-    row = found.correlation(setting, region, task)
-    text = "" if row is None or np.isnan(row["rho"]) else f"ρ = {row['rho']:.2f}, p = {row[p]:.2g}"
-    return Cloud(moved.to_numpy(float), scores.to_numpy(float), text.replace("-", "−"))
-
-
-def _confusions(
-    found: Findings,
-    settings: Sequence[Setting],
-    confusions: Confusions,
-    entities: Mapping[str, str],
-    about: str,
-) -> Iterator[Figure]:
-    drawn = [one for one in settings if any(key == one for key, _ in confusions)]
-    regions = [
-        name for name in found.regions(drawn) if any((one, name) in confusions for one in drawn)
-    ]
-    pages = [
-        regions[start : start + REGIONS_PER_PAGE]
-        for start in range(0, len(regions), REGIONS_PER_PAGE)
-    ]
-    for number, page in enumerate(pages, start=1):
-        matrices = {
-            (region, one.condition.words): confusions[one, region].to_numpy(float)
-            for one in drawn
-            for region in page
-            if (one, region) in confusions
-        }
-        words = [one.condition.words for one in drawn]
-        which = f", page {number} of {len(pages)}" if len(pages) > 1 else ""
-        yield Figure(
-            f"confusion{number}",
-            confusion_grid(matrices, page, words, list(next(iter(confusions.values())).columns)),
-            f"Confusion matrices by region and condition {about}{which}",
-            "Percentage of the samples of the true class (rows) that were taken for the predicted "
-            "class (columns), mean over participants.",
-            entities,
-        )

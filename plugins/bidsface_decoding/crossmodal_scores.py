@@ -104,7 +104,7 @@ def find_families(
     """
     means = scores[(scores["metric"] == options.metric) & (scores["fold"] == ALL_FOLDS)]
     found = {}
-    for setting, rows in _by_setting(means):
+    for setting, rows in by_settings(means):
         values, chance = by_region(rows)
         test = None
         if setting.motion == KEPT:
@@ -118,7 +118,8 @@ def find_families(
     return {setting: found[setting] for setting in sorted(found, key=order.__getitem__)}
 
 
-def _by_setting(rows: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
+def by_settings(rows: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
+    """Yield the rows of every setting."""
     keys = [*CONDITION_COLUMNS, "estimator", "samples", "motion"]
     control = rows["roi_name"] == MOTION
     for (train, test, aligner, estimator, samples, motion, alone), members in rows.assign(
@@ -187,7 +188,7 @@ def crossmodal_table(frame: pd.DataFrame, entities: Entities) -> Table:
 def _class_rows(scores: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the accuracy of every class in every region, tested like the scores."""
     chosen = scores[(scores["metric"] == RECALL) & (scores["fold"] == ALL_FOLDS)]
-    for setting, members in _by_setting(chosen):
+    for setting, members in by_settings(chosen):
         for name, rows in members.groupby("class", sort=True):
             values, chance = by_region(rows)
             for row in family_rows(Family(setting.keys, values, chance, None), RECALL):

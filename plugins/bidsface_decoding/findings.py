@@ -103,9 +103,15 @@ class Findings:
         found = control_of(self.families, setting)
         return None if found is None else self.row(found[0], MOTION)
 
-    def changes(self, comparison: Comparison) -> pd.DataFrame:
-        """Return the rows of a comparison, by region."""
-        return rows_of(comparison, self.differences)
+    def chance(self, setting: Setting) -> float:
+        """Return the mean chance level of a setting; NaN where none is known."""
+        levels = self.families[setting].chance.to_numpy(float)
+        return float(np.nanmean(levels)) if np.isfinite(levels).any() else float("nan")
+
+    def changes(self, comparison: Comparison) -> dict[str, Row]:
+        """Return what a comparison found, by region."""
+        rows = rows_of(comparison, self.differences)
+        return {str(row["roi_name"]): row for row in _records(rows)}
 
     def correlation(self, setting: Setting, region: str, task: str) -> Row | None:
         """Return the correlation of a region's scores with a task's framewise displacement."""
@@ -123,13 +129,14 @@ class Findings:
         rows = self.scores[self.scores["metric"] != DISPLACEMENT]
         found: dict[tuple[Setting, str, str], Row] = {}
         for row in _records(rows):
-            name = "" if pd.isna(row["class"]) else str(row["class"])
-            found[_setting(row), str(row["roi_name"]), name] = row
+            label: str = "" if pd.isna(row["class"]) else str(row["class"])
+            found[_setting(row), str(row["roi_name"]), label] = row
         return found
 
 
 def _records(frame: pd.DataFrame) -> list[Row]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    records: list[Row] = frame.to_dict("records")  # type: ignore[assignment]
+    return records
 
 
 def _setting(row: Row) -> Setting:

@@ -16,7 +16,6 @@ from bidsface_decoding.tables import (
     ALL_FOLDS,
     RECALL,
     SCORE_COLUMNS,
-    confusion_of_predictions,
     variant,
 )
 
@@ -131,17 +130,27 @@ def mean_confusions(predictions: pd.DataFrame, family: Family) -> dict[str, pd.D
     """Return the mean over participants of row-normalized confusion matrices, by region."""
     chosen = rows_with(predictions, family.keys)
     classes = sorted(set(chosen["trial_type"].astype(str)))
-    found = {}
-    for region in family.scores.columns:
-        rows = chosen[chosen["roi_name"] == region]
-        each = np.stack(
-            [
-                confusion_of_predictions(one, classes)
-                for _, one in rows.groupby("participant_id", sort=True)
-            ]
-        )
-        found[region] = pd.DataFrame(mean_of_known(each), index=classes, columns=classes)
-    return found
+    return {
+        region: mean_confusion(rows, classes)
+        for region in family.scores.columns
+        if len(rows := chosen[chosen["roi_name"] == region])
+    }
+
+
+def mean_confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Return the mean over participants of the row-normalized confusion matrix of one test."""
+    people, labels = pd.factorize(predictions["participant_id"])
+    codes = {name: code for code, name in enumerate(classes)}
+    truth, predicted = (
+        predictions[column].astype(str).map(codes).fillna(-1).to_numpy(int)
+        for column in ("trial_type", "predicted")
+    )
+    known = (truth >= 0) & (predicted >= 0)
+    counts = np.zeros((len(labels), len(classes), len(classes)))
+    np.add.at(counts, (people[known], truth[known], predicted[known]), 1)
+    totals = counts.sum(axis=2, keepdims=True)
+    shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+    return pd.DataFrame(mean_of_known(shares), index=list(classes), columns=list(classes))
 
 
 def confusion_matrix(family: Family, region: str, frame: pd.DataFrame) -> Matrix:

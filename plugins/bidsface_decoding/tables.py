@@ -210,11 +210,3 @@ def count_frame(outcome: Outcome, problem: Problem, classes: Sequence[str]) -> p
     """Return counts of samples by true (rows) and predicted (columns) class."""
     counts = outcome.scores.confusion(problem.codes[0])
     return pd.DataFrame(counts, index=list(classes), columns=list(classes))
-
-
-def confusion_of_predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """Return the row-normalized confusion matrix of a table of predictions."""
-    counts = pd.crosstab(predictions["trial_type"], predictions["predicted"])
-    full = counts.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy(float)
-    totals = full.sum(axis=1, keepdims=True)
-    return np.divide(full, totals, out=np.full_like(full, np.nan), where=totals > 0)

@@ -102,16 +102,16 @@ def participant_methods(options: DecodingOptions) -> str:
     return " ".join(sentences)
 
 
-def group_methods(options: DecodingOptions) -> str:
-    """Describe the analysis of the group."""
+def group_methods(permuted: bool, group_draws: int) -> str:
+    """Describe the tests of the group; ``permuted``: the participants have permutations."""
     sentences = [
         "Scores were averaged over participants, with t-based 95 % confidence intervals, and "
         "compared with chance by exact one-tailed Wilcoxon signed-rank tests [@wilcoxon1945], "
         "adjusted over regions by the false discovery rate [@benjamini1995]."
     ]
-    if options.permutations:
+    if permuted:
         sentences.append(
-            f"In addition, the group's mean was compared with {options.group_draws} means that "
+            f"In addition, the group's mean was compared with {group_draws} means that "
             "were put together from one permutation of every participant, drawn independently "
             "[@stelzer2013], and corrected over regions by the largest mean of every draw "
             "[@nichols2002]."
