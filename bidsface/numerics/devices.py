@@ -1,4 +1,4 @@
-"""Where arrays live: one namespace for NumPy on the processor and torch on a graphics card.
+"""Where arrays live: NumPy on the processor, or torch on a graphics card, behind one interface.
 
 Numerics that are written against `Device` run unchanged on both: functions that NumPy and torch
 name alike are taken from ``xp``, the few others are methods.
@@ -17,12 +17,26 @@ Array = Any
 
 
 class Device(Protocol):
-    """An array library and the place where its arrays are."""
+    """An array library and the place where its arrays are.
+
+    Attributes
+    ----------
+    name : str
+    xp : module
+        ``numpy`` or ``torch``.
+    batch : int
+        Bytes that the data of one batch should have: what a cache holds, or what fills a GPU.
+    """
 
     name: str
-    xp: Any
     batch: int
-    """Bytes that one batch of spheres should have: the size of a cache, or enough to fill a GPU."""
+
+    @property
+    def xp(self) -> Any:
+        """See above."""
+
+    def workspace(self) -> Device:
+        """Return the device for one thread: results of its methods are then overwritten."""
 
     def send(self, array: np.ndarray) -> Array:
         """Return a NumPy array on the device, of the same type."""
@@ -39,13 +53,30 @@ class Device(Protocol):
     def rows(self, array: Array, index: Array) -> Array:
         """Return rows of a matrix, shape (*index.shape, n_columns)."""
 
+    def gram(self, stack: Array) -> Array:
+        """Return ``stack' @ stack`` of matrices (s, p, n), shape (s, n, n)."""
+
+    def add_to_diagonals(self, stack: Array, values: Array) -> Array:
+        """Return square matrices (s, n, n) in double precision plus ``values`` (s,) times I."""
+
 
 class Processor:
     """NumPy on the processor."""
 
     name = "cpu"
-    xp = np
-    batch = 2 << 20
+    batch = 1 << 20
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, np.ndarray] = {}
+
+    @property
+    def xp(self) -> Any:
+        """See `Device`."""
+        return np
+
+    def workspace(self) -> Device:
+        """Return a processor with buffers of its own: fresh memory costs more than the work."""
+        return Processor()
 
     def send(self, array: np.ndarray) -> Array:
         """Return the array."""
@@ -65,17 +96,47 @@ class Processor:
 
     def rows(self, array: Array, index: Array) -> Array:
         """See `Device`."""
-        return np.take(array, index, axis=0)
+        out = self._buffer("rows", (*index.shape, array.shape[1]), array.dtype)
+        return np.take(array, index, axis=0, out=out, mode="clip")
+
+    def gram(self, stack: Array) -> Array:
+        """See `Device`."""
+        n = stack.shape[2]
+        out = self._buffer("gram", (len(stack), n, n), stack.dtype)
+        return np.matmul(stack.transpose(0, 2, 1), stack, out=out)
+
+    def add_to_diagonals(self, stack: Array, values: Array) -> Array:
+        """See `Device`."""
+        out = self._buffer("system", stack.shape, np.dtype(np.float64))
+        np.copyto(out, stack)
+        np.einsum("kii->ki", out)[...] += values[:, None]
+        return out
+
+    def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        size = int(np.prod(shape))
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.size < size or buffer.dtype != dtype:
+            self._buffers[name] = buffer = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
 
 
 class Torch:
     """The library torch on one of its devices, such as ``cuda`` or ``cpu``."""
 
-    batch = 256 << 20
+    batch = 128 << 20
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.xp = import_module("torch")
+        self._torch = import_module("torch")
+
+    @property
+    def xp(self) -> Any:
+        """See `Device`."""
+        return self._torch
+
+    def workspace(self) -> Device:
+        """Return the device itself: torch keeps memory for reuse."""
+        return self
 
     def send(self, array: np.ndarray) -> Array:
         """See `Device`."""
@@ -96,6 +157,16 @@ class Torch:
     def rows(self, array: Array, index: Array) -> Array:
         """See `Device`."""
         return array[index]
+
+    def gram(self, stack: Array) -> Array:
+        """See `Device`."""
+        return stack.mT @ stack
+
+    def add_to_diagonals(self, stack: Array, values: Array) -> Array:
+        """See `Device`."""
+        found = stack.to(self.xp.float64, copy=True)
+        found.diagonal(dim1=1, dim2=2).add_(values[:, None])
+        return found
 
 
 def find_device(wanted: str) -> Device:

@@ -1,12 +1,14 @@
-"""Ridge, linear discriminant and Gaussian naive Bayes in many spheres and labellings at once."""
+"""Ridge and Gaussian naive Bayes in many spheres, for many labellings at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from math import log, pi
 
-from bidsface.numerics.devices import Array
-from bidsface.numerics.searchlight import Labels, SphereData
+import numpy as np
+
+from bidsface.numerics.devices import Array, Device
+from bidsface.numerics.sphere_data import Labels, SphereData
 
 
 @dataclass(frozen=True)
@@ -14,8 +16,8 @@ class SphereRidge:
     """Ridge regression on class indicators; equals ``RidgeClassifier(alpha)`` on scaled voxels.
 
     Minimizes ``||Y - Z W - 1 b'||^2 + alpha ||W||^2``. With C the centring of Y, predictions for
-    test samples z are ``z' W + b = z' Z' (Z Z' + alpha I)^-1 C Y + b`` (dual), or
-    ``z' (Z' Z + alpha I)^-1 Z' C Y + b`` (primal); the smaller system is solved, for the test
+    test samples z are ``z' Z' (Z Z' + alpha I)^-1 C Y + b`` (dual) or
+    ``z' (Z' Z + alpha I)^-1 Z' C Y + b`` (primal). The smaller system is solved, for the test
     samples or for the labellings, whichever are fewer.
 
     Attributes
@@ -25,44 +27,103 @@ class SphereRidge:
     """
 
     alpha: float | None = None
+    tolerance = 2e-5
+
+    def voxel_columns(self, values: Array, labels: Labels, device: Device) -> Array:
+        """See `bidsface.numerics.sphere_data.SphereClassifier`."""
+        return values
 
     def decisions(self, spheres: SphereData, labels: Labels) -> Array:
-        """See `bidsface.numerics.searchlight.SphereClassifier`."""
+        """See `bidsface.numerics.sphere_data.SphereClassifier`."""
+        xp = spheres.device.xp
+        mean = labels.indicators.mean(1)[:, None]
+        targets = labels.indicators - mean
+        few = targets.shape[0] <= spheres.n_test
+        solve = self._dual if spheres.is_wide else self._primal
+        left, right = solve(spheres, xp.swapaxes(targets, 0, 1), few)
+        found = xp.swapaxes(left, 1, 2) @ right if few else targets @ left
+        return labels.split(found + mean)
+
+    def _dual(self, spheres: SphereData, targets: Array, few: bool) -> tuple[Array, Array]:
+        """Return two factors of the predictions, or weights (s, n_train, n_test) of the targets."""
+        device = spheres.device
+        train, test = spheres.kernels()
+        system = self._penalized(train, spheres)
+        if few:
+            right = device.double(targets)[None]
+            return device.xp.linalg.solve(system, right), device.double(test)
+        weights = device.xp.linalg.solve(system, device.double(test))
+        return _in_precision_of(test, weights, device), test
+
+    def _primal(self, spheres: SphereData, targets: Array, few: bool) -> tuple[Array, Array]:
+        """As `_dual`, with a system of the voxels."""
         device, xp = spheres.device, spheres.device.xp
-        alpha = spheres.sizes if self.alpha is None else xp.zeros_like(spheres.sizes) + self.alpha
-        targets = labels.indicators
-        mean = targets.mean(0)
-        few = targets.shape[1] <= spheres.n_test
-        if spheres.is_wide:
-            train, test = spheres.kernels()
-            system = _penalized(device.double(train), alpha, xp)
-            right = (targets - mean)[None] if few else xp.swapaxes(test, 1, 2)
-            solved = xp.linalg.solve(system, device.double(right))
-            found = device.double(test) @ solved if few else None
-        else:
-            known = spheres.values[:, :, : spheres.n_train]
-            test = spheres.values[:, :, spheres.n_train :]
-            system = _penalized(device.double(spheres.scatter()), alpha, xp)
-            right = known @ (targets - mean) if few else test
-            solved = xp.linalg.solve(system, device.double(right))
-            if few:
-                found = xp.swapaxes(device.double(test), 1, 2) @ solved
-            else:
-                solved, found = xp.swapaxes(known, 1, 2) @ _like(device, known, solved), None
-        if found is None:
-            operator = xp.swapaxes(_like(device, targets, solved), 1, 2)
-            operator = operator - operator.mean(2)[..., None]
-            found = operator @ targets
-        shape = (*found.shape[:2], labels.n_classes, labels.n_labellings)
-        return (found + mean).reshape(shape)
+        system = self._penalized(spheres.scatter(), spheres)
+        if few:
+            right = device.double(spheres.train @ targets)
+            return xp.linalg.solve(system, right), device.double(spheres.test)
+        solved = xp.linalg.solve(system, device.double(spheres.test))
+        solved = _in_precision_of(spheres.test, solved, device)
+        return xp.swapaxes(spheres.train, 1, 2) @ solved, spheres.test
+
+    def _penalized(self, products: Array, spheres: SphereData) -> Array:
+        """Return products (s, n, n) in double precision, with the penalty on the diagonals."""
+        alpha = spheres.sizes if self.alpha is None else 0 * spheres.sizes + self.alpha
+        return spheres.device.add_to_diagonals(products, alpha)
 
 
-def _like(device: Any, model: Array, array: Array) -> Array:
-    """Return an array in the precision of another."""
+def _in_precision_of(model: Array, array: Array, device: Device) -> Array:
+    """Return a double-precision array in the precision of another."""
     return array if model.dtype == array.dtype else device.single(array)
 
 
-def _penalized(system: Array, alpha: Array, xp: Any) -> Array:
-    """Add a penalty per sphere to the diagonals of (s, n, n)."""
-    identity = xp.eye(system.shape[1], dtype=system.dtype)
-    return system + alpha[:, None, None] * identity
+@dataclass(frozen=True)
+class SphereNaiveBayes:
+    """Gaussian naive Bayes; equals ``GaussianNB(var_smoothing=...)`` on scaled voxels.
+
+    The log likelihood of a class is a sum over voxels of ``a z^2 + b z + c``, whose coefficients
+    depend on voxel, class and labelling, but not on the sphere: they are computed once per voxel,
+    and a sphere is one matrix product of its test samples with the coefficients.
+
+    Attributes
+    ----------
+    var_smoothing : float
+        Part of the largest variance (1 for scaled voxels) that is added to every variance.
+    """
+
+    var_smoothing: float = 1e-9
+    tolerance = 5e-6
+
+    def voxel_columns(self, values: Array, labels: Labels, device: Device) -> Array:
+        """Return test samples and coefficients (a, b, c) of every voxel, side by side."""
+        xp = device.xp
+        n_train = labels.indicators.shape[1]
+        known = device.double(values[:, :n_train])
+        hot = xp.swapaxes(device.double(labels.indicators), 0, 1)
+        counts = labels.counts.reshape(-1)
+        share = 1.0 / xp.where(counts > 0, counts, 1.0)
+        means = known @ hot * share
+        squares = (known * known) @ hot * share
+        # Differences of large numbers could be just below 0 where a class does not vary.
+        spread = squares - means * means
+        variance = xp.where(spread > 0, spread, 0.0) + self.var_smoothing
+        a, b = -0.5 / variance, means / variance
+        c = -0.5 * (xp.log(variance) + log(2 * pi) + means * b)
+        # The last row stands for no voxel.
+        inside = device.send(np.arange(values.shape[0]) < values.shape[0] - 1)[:, None]
+        found = xp.where(inside, xp.concatenate((a, b, c), 1), 0.0)
+        test = values[:, n_train:]
+        return xp.concatenate((test, _in_precision_of(test, found, device)), 1)
+
+    def decisions(self, spheres: SphereData, labels: Labels) -> Array:
+        """See `bidsface.numerics.sphere_data.SphereClassifier`."""
+        xp, n = spheres.device.xp, labels.n_classes * labels.n_labellings
+        test = spheres.values[:, :, : spheres.n_test]
+        a, b, c = (
+            xp.swapaxes(spheres.values[:, :, start : start + n], 1, 2)
+            for start in (spheres.n_test + n * part for part in range(3))
+        )
+        prior = labels.counts.reshape(-1) / labels.counts[:, 0].sum()
+        log_prior = xp.log(xp.where(prior > 0, prior, 1.0))
+        found = a @ (test * test) + b @ test
+        return labels.split(found + (c.sum(2) + log_prior)[:, :, None])
