@@ -11,7 +11,8 @@ from sklearn.utils._param_validation import Interval
 
 from bidsface.numerics.linear import Floats
 from bidsface_decoding.aligner import Aligner
-from bidsface_decoding.group_factor_analysis import GroupFactorAnalysis, Run, run
+from bidsface_decoding.group_factor_analysis import GroupFactorAnalysis
+from bidsface_decoding.variational_ascent import Run, run
 
 RandomState = int | None | np.random.Generator | np.random.SeedSequence
 
@@ -35,9 +36,10 @@ class BayesianCCA(Aligner):
     random_state : int, None, numpy.random.Generator or numpy.random.SeedSequence
         Every start has its own stream. A ``SeedSequence`` is not advanced, a ``Generator`` is.
     tol : float
-        A run ends when a sweep raises the bound by less than ``tol`` times the number of the data
-        (samples times features of all views). The published code compares with the absolute bound
-        instead, which is of that size for standardized data but depends on their unit.
+        A run ends when the last five sweeps raised the bound by less than ``tol`` times the number
+        of the data (samples times features of all views) each. The published code compares one
+        sweep with the absolute bound instead, which is of that size for standardized data but
+        depends on their unit.
     max_iter : int
         Sweeps at most.
     rotation_steps : int
@@ -58,8 +60,10 @@ class BayesianCCA(Aligner):
     activity_ : ndarray of shape (n_views, n_components_)
         Share of the variance of a view that a component explains, largest sum first.
     active_ : ndarray of bool, shape (n_views, n_components_)
-        Whether the data rather than the prior determine the loadings by more than half
-        (MacKay's well-determined parameters, averaged over the features).
+        Whether a component is there in a view: the share g of its loadings that the data determine
+        rather than the prior (MacKay's well-determined parameters) is above s / (1 + s), s =
+        sqrt(n_samples / n_features), what a component has that only just stands out from noise
+        (Baik, Ben Arous, Peche 2005, Ann Probab).
     noise_precision_ : ndarray of shape (n_views,)
         Expectation of tau; infinite for a view that does not vary.
     loadings_precision_ : ndarray of shape (n_views, n_components_)
@@ -167,7 +171,8 @@ class BayesianCCA(Aligner):
         alpha = model.loadings_precision(posterior)
         tau = model.noise_precision(posterior)
         self.activity_[present] = explained[:, order]
-        self.active_[present] = (1 - alpha * variances > 0.5)[:, order]
+        edge = np.sqrt(self.n_samples_ / model.n_features)[:, None]
+        self.active_[present] = (1 - alpha * variances > edge / (1 + edge))[:, order]
         self.noise_precision_[present] = tau
         self.loadings_precision_[present] = alpha[:, order]
         self.duals_[present] = posterior.dual[:, :, order]
