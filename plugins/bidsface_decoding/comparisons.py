@@ -18,7 +18,7 @@ from bidsface_decoding.options import MOTION
 
 Pairs = Iterator[tuple[Setting, Setting]]
 
-REALIGNMENT = "realignment"
+REALIGNMENT, ESTIMATORS = "realignment", "estimators"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ KINDS: Mapping[str, Callable[[Sequence[Setting]], Pairs]] = {
     "directions": _directions,
     "aligners": _aligners,
     "motion": _motion,
-    "estimators": _estimators,
+    ESTIMATORS: _estimators,
 }
 
 MEANINGS: Mapping[str, str] = {
@@ -109,7 +109,7 @@ MEANINGS: Mapping[str, str] = {
     "directions": "one direction across tasks (A) against the other (B)",
     "aligners": "one aligner (A) against another (B)",
     "motion": "samples as they are (A) against samples with head motion regressed out (B)",
-    "estimators": "one classifier (A) against another (B)",
+    ESTIMATORS: "one classifier (A) against another (B)",
 }
 
 _SIDES = {

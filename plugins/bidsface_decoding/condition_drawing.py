@@ -169,4 +169,4 @@ def _draw_chance(ax: Axes, level: float) -> None:
 
 def class_colour(index: int) -> str:
     """Return the colour of a class."""
-    return PALETTE[index % 7]
+    return (*PALETTE[:7], INK)[index % 8]

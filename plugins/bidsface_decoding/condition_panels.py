@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
@@ -27,11 +26,13 @@ from bidsface_decoding.condition_drawing import (
     draw_motion,
 )
 from bidsface_decoding.figures import BarPanel, draw_bars
+from bidsface_decoding.labels import wrap
 
 ROW = 0.2  # inches, of a region with one line of text
 LINE = 0.125
 REGION_WIDTH = 20  # letters
-TITLE_WIDTH = 96  # letters over the whole width of a figure
+TITLES = 6.2  # inches, of the titles of a row
+TITLE_LETTER = 0.085  # inches
 
 
 class Titled(Protocol):
@@ -43,7 +44,7 @@ class Titled(Protocol):
 
 
 AnyPanel = TypeVar("AnyPanel", bound=Titled)
-Grid = Sequence[Sequence[AnyPanel | None]]
+Grid = Sequence[Sequence[AnyPanel]]
 
 
 def bars_figure(grid: Grid[BarPanel], label: str) -> Figure:
@@ -51,7 +52,7 @@ def bars_figure(grid: Grid[BarPanel], label: str) -> Figure:
 
     Parameters
     ----------
-    grid : sequence of rows of BarPanel or None
+    grid : sequence of rows of BarPanel
     label : str
         Name of the score.
     """
@@ -98,9 +99,12 @@ def motion_figure(grid: Grid[MotionPanel], label: str) -> Figure:
     legend: list[Artist] = [_marker("samples as they are", PALETTE[0])]
     if any(after for panel in _panels(grid) for _, after in panel.rows.values()):
         legend.append(_marker("motion regressed out", PALETTE[2], "white"))
-    if any(panel.alone for panel in _panels(grid)):
+    alone = [panel.alone for panel in _panels(grid) if panel.alone is not None]
+    if any(not np.isnan(one.interval).any() for one in alone):
         band = Patch(facecolor=PALETTE[1], alpha=0.25, label="head motion alone (95 % CI)")
         legend.append(band)
+    elif alone:
+        legend.append(Line2D([], [], color=PALETTE[1], lw=1.2, label="head motion alone"))
     legend.append(_dash("chance"))
 
     def draw(ax: Axes, panel: MotionPanel) -> None:
@@ -109,13 +113,8 @@ def motion_figure(grid: Grid[MotionPanel], label: str) -> Figure:
     return _panel_grid(grid, names, label, draw, 1.15, legend, stars_beside=True)
 
 
-def wrap(text: str, width: int) -> str:
-    """Break a text into lines, long words too."""
-    return "\n".join(textwrap.wrap(text, max(width, 6)))
-
-
 def _panels(grid: Grid[AnyPanel]) -> list[AnyPanel]:
-    return [panel for row in grid for panel in row if panel is not None]
+    return [panel for row in grid for panel in row]
 
 
 def _names(each: Iterable[Iterable[str]]) -> list[str]:
@@ -142,7 +141,7 @@ def _panel_grid(
         Leave room for stars beside the longest bar.
     """
     n_columns = max(map(len, grid))
-    title_width = TITLE_WIDTH // n_columns - 4
+    title_width = int((TITLES / n_columns - 0.1) / TITLE_LETTER)
     texts = [wrap(name, REGION_WIDTH) for name in names]
     tallest = max((text.count("\n") for text in texts), default=0)
     height = max(len(names), 2) * max(stretch * ROW, ROW + LINE * tallest)
@@ -160,8 +159,14 @@ def _panel_grid(
             ax.tick_params(axis="y", length=0, labelsize=7.5)
         _finish(axes, texts, label, stars_beside)
         if legend:
-            figure.legend(handles=legend, loc="outside upper center", ncols=len(legend))
+            figure.legend(handles=legend, loc="outside upper center", ncols=_legend_columns(legend))
     return figure
+
+
+def _legend_columns(legend: Sequence[Artist]) -> int:
+    """Return how many entries fit side by side."""
+    longest = max(len(str(entry.get_label())) for entry in legend)
+    return min(len(legend), int((WIDTH - 0.2) / (0.5 + 0.075 * longest)))
 
 
 def _padded(grid: Grid[AnyPanel], n_columns: int) -> list[AnyPanel | None]:
@@ -175,9 +180,9 @@ def _finish(
     first = axes[0, 0]
     first.set_yticks(range(len(texts)), texts)
     first.set_ylim(len(texts) - 0.4, -0.6)
-    if stars_beside:
-        low, high = first.get_xlim()
-        first.set_xlim(low, high + 0.3 * (high - low) / (WIDTH / axes.shape[1] - 0.6))
+    low, high = np.clip(first.get_xlim(), 0, 1.02)  # wide intervals of a few participants
+    beside = 0.3 * (high - low) / (WIDTH / axes.shape[1] - 0.6) if stars_beside else 0.0
+    first.set_xlim(low, high + beside)
     filled = np.array([[ax.axison for ax in row] for row in axes])
     for column, found in enumerate(filled.T):
         lowest = axes[np.flatnonzero(found)[-1], column]

@@ -50,25 +50,26 @@ def group_figures(found: Findings, confusions: Confusions) -> Iterator[Figure]:
         yield from confusion_figures(found, settings, confusions, entities, about)
 
 
-def arrange(settings: Sequence[Setting]) -> list[list[Setting | None]]:
-    """Return rows of settings: a column within tasks, then one per direction across tasks."""
+def arrange(settings: Sequence[Setting]) -> list[list[Setting]]:
+    """Return rows of settings.
+
+    Where it comes out even, there is a column within tasks and one per direction across tasks, so
+    that realigned stands below not realigned; else settings follow one another.
+    """
     keys = [
         (one.condition.is_within or (one.condition.train_task, one.condition.test_task), one)
         for one in settings
     ]
     blocks = [[one for _, one in members] for _, members in groupby(keys, key=lambda key: key[0])]
-    rows: list[list[Setting | None]] = []
-    for start in range(0, len(blocks), COLUMNS):
-        chosen = blocks[start : start + COLUMNS]
-        for number in range(max(map(len, chosen))):
-            rows.append([block[number] if number < len(block) else None for block in chosen])
-    return rows
+    if len(blocks) <= COLUMNS and len(set(map(len, blocks))) == 1:
+        return [list(row) for row in zip(*blocks, strict=True)]
+    return [list(settings[start : start + COLUMNS]) for start in range(0, len(settings), COLUMNS)]
 
 
 def _filled(
-    grid: Sequence[Sequence[Setting | None]], make: Callable[[Setting], AnyPanel]
-) -> list[list[AnyPanel | None]]:
-    return [[None if one is None else make(one) for one in row] for row in grid]
+    grid: Sequence[Sequence[Setting]], make: Callable[[Setting], AnyPanel]
+) -> list[list[AnyPanel]]:
+    return [[make(one) for one in row] for row in grid]
 
 
 def estimate(row: Row, p: str = "p_fdr", value: str = "value") -> Estimate:

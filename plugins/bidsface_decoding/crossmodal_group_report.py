@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Summary
-from bidsface_decoding.comparisons import MEANINGS, REALIGNMENT, Comparison
+from bidsface_decoding.comparisons import ESTIMATORS, MEANINGS, REALIGNMENT, Comparison
 from bidsface_decoding.conditions import KEPT, REGRESSED, Setting
 from bidsface_decoding.crossmodal_group_grids import CONTROL_NAME
 from bidsface_decoding.figures import stars
 from bidsface_decoding.findings import Findings, Row
 from bidsface_decoding.report import chance_text, without_constants
+
+MOST_CLASSES = 4
+"""Of more, accuracies stand in the figure and in the table of scores."""
 
 STARS_TEXT = "* p < 0.05, ** p < 0.01, *** p < 0.001"
 FDR_TEXT = "adjusted over regions by the false discovery rate"
@@ -26,8 +29,13 @@ def group_summaries(found: Findings) -> Iterator[Summary]:
     for setting in found.families:
         if setting.motion == KEPT and not setting.control:
             yield _condition(found, setting)
-    for kind in dict.fromkeys(one.kind for one in found.comparisons):
-        yield _comparisons(found, kind)
+    groups: dict[tuple[str, str, str], list[Comparison]] = {}
+    for one in found.comparisons:
+        if one.first.motion == KEPT:
+            estimator = "" if one.kind == ESTIMATORS else one.first.estimator
+            groups.setdefault((one.kind, one.first.samples, estimator), []).append(one)
+    for members in groups.values():
+        yield _comparisons(found, members)
 
 
 def about(found: Findings, setting: Setting) -> str:
@@ -50,10 +58,17 @@ def _publication(found: Findings, samples: str, estimator: str) -> Summary:
     return Summary(
         f"{found.metric.capitalize()} by region and condition ({estimator}, {samples})",
         pd.DataFrame(rows),
+        f"{_tests_text(found)}{CONTROL_NAME.capitalize()}: ridge on the head-motion parameters, "
+        f"without aligner, p not adjusted. {_reachable(found, settings)}",
+    )
+
+
+def _tests_text(found: Findings) -> str:
+    if found.n < 2:
+        return ""
+    return (
         f"Mean [95 % confidence interval] of {found.n} participants. Exact one-tailed Wilcoxon "
-        f"signed-rank test against chance, {FDR_TEXT}: {STARS_TEXT}. {CONTROL_NAME.capitalize()}: "
-        "ridge on the head-motion parameters, without aligner, p not adjusted. "
-        f"{_reachable(found, settings)}",
+        f"signed-rank test against chance, {FDR_TEXT}: {STARS_TEXT}. "
     )
 
 
@@ -94,7 +109,8 @@ def _condition(found: Findings, setting: Setting) -> Summary:
     rows = []
     for row in found.rows(setting):
         region = row["roi_name"]
-        each = {name: found.row(setting, region, name) for name in found.classes}
+        each = {name: found.row(setting, region, name) for name in found.classes[:MOST_CLASSES]}
+        each = each if len(found.classes) <= MOST_CLASSES else {}
         classes = {name.capitalize(): _cell(one) for name, one in each.items() if one is not None}
         after = found.row(regressed, region)
         rows.append(
@@ -120,9 +136,14 @@ def _condition(found: Findings, setting: Setting) -> Summary:
     return Summary(
         f"{words[0].upper()}{words[1:]}{about(found, setting)}",
         frame,
-        f"{constants}Stars of classes and of motion regressed out: {FDR_TEXT}, {STARS_TEXT}. "
-        f"{_reachable(found, [setting])}",
+        f"{constants}{_stars_text(found)}{_reachable(found, [setting])}",
     )
+
+
+def _stars_text(found: Findings) -> str:
+    if found.n < 2:
+        return ""
+    return f"Stars of classes and of motion regressed out: {FDR_TEXT}, {STARS_TEXT}. "
 
 
 def _without_empty(frame: pd.DataFrame) -> pd.DataFrame:
@@ -140,11 +161,11 @@ def _rounded(p: float) -> float:
     return float(f"{p:.3g}")
 
 
-def _comparisons(found: Findings, kind: str) -> Summary:
+def _comparisons(found: Findings, members: Sequence[Comparison]) -> Summary:
     """Return regions by comparisons of one kind, samples as they are."""
-    chosen = [one for one in found.comparisons if one.kind == kind and one.first.motion == KEPT]
-    changes = {_header(found, one): found.changes(one) for one in chosen}
-    regions = found.regions([one.first for one in chosen])
+    kind = members[0].kind
+    changes = {_header(one): found.changes(one) for one in members}
+    regions = found.regions([one.first for one in members])
     rows = [
         {
             "Region": region,
@@ -155,26 +176,36 @@ def _comparisons(found: Findings, kind: str) -> Summary:
         }
         for region in regions
     ]
-    tail = "one-tailed" if kind == REALIGNMENT else "two-tailed"
-    smallest = found.differences.loc[found.differences["comparison"] == kind, "p_min"].min()
-    reached = "" if np.isnan(smallest) else f" Smallest p that can be reached: {smallest:.3g}."
+    frame = pd.DataFrame(rows)
+    told = frame[(frame[list(changes)] != "n/a").any(axis=1)]
+    which = "" if kind == ESTIMATORS else about(found, members[0].first)
     return Summary(
-        f"Differences: {MEANINGS[kind]}",
-        pd.DataFrame(rows),
-        f"Mean difference A less B [95 % confidence interval] of {found.metric}. Exact {tail} "
-        f"Wilcoxon signed-rank test of the participants' differences, {FDR_TEXT}: {STARS_TEXT}."
-        f"{reached}",
+        f"Differences: {MEANINGS[kind]}{which}",
+        told,
+        _comparison_caption(found, kind),
     )
 
 
-def _header(found: Findings, one: Comparison) -> str:
+def _comparison_caption(found: Findings, kind: str) -> str:
+    if found.n < 2:
+        return f"Difference A less B of {found.metric}; one participant only: no inference."
+    tail = "one-tailed" if kind == REALIGNMENT else "two-tailed"
+    smallest = found.differences.loc[found.differences["comparison"] == kind, "p_min"].min()
+    return (
+        f"Mean difference A less B [95 % confidence interval] of {found.metric}. Exact {tail} "
+        f"Wilcoxon signed-rank test of the participants' differences, {FDR_TEXT}: {STARS_TEXT}. "
+        f"Smallest p that can be reached: {smallest:.3g}."
+    )
+
+
+def _header(one: Comparison) -> str:
     first, second = one.first, one.second
     words = first.condition.words
     if first.condition != second.condition and one.kind != REALIGNMENT:
         words = f"{words} − {second.condition.words}"
     if first.estimator != second.estimator:
         return f"{words}: {first.estimator} − {second.estimator} ({first.samples})"
-    return f"{words}{about(found, first)}"
+    return words
 
 
 def group_highlights(found: Findings) -> Iterator[str]:
@@ -204,7 +235,9 @@ def _condition_sentence(found: Findings, setting: Setting) -> str:
     best = max(rows, key=lambda row: row["value"])
     if any(not np.isnan(row["p"]) for row in rows):
         n_found = sum(row["p_fdr"] < 0.05 for row in rows)
-        text += f"{n_found} of {len(rows)} regions above chance at p_fdr < 0.05; "
+        text += f"{n_found} of {len(rows)} regions above chance at p_fdr < 0.05"
+        smallest = min(row["p_min"] for row in rows if not np.isnan(row["p_min"]))
+        text += f" (no p below {smallest:.2g} can be reached); " if smallest > 0.05 else "; "
     who = "1 participant" if found.n == 1 else f"{found.n} participants"
     return (
         f"{text}best {best['roi_name']}, mean {found.metric} {best['value']:.2f} "

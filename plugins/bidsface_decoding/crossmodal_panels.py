@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bidsface.figures import INK, PALETTE, WIDTH, style
 from bidsface_decoding.condition_drawing import DASHES
-from bidsface_decoding.condition_panels import wrap
+from bidsface_decoding.labels import fit, wrap
 
 Floats = NDArray[np.float64]
 
@@ -60,8 +60,8 @@ def confusion_grid(
     named = 0.08 + LETTER * max(map(len, classes))
     left = 0.55 + named
     side = min(MATRIX, (WIDTH - left - 0.1 + GAP) / len(conditions) - GAP)
-    titles = [wrap(condition, round(side / 0.08)) for condition in conditions]
-    head = 0.15 + 0.125 * (1 + max(title.count("\n") for title in titles))
+    titles = [fit(condition, side, 4, 7.5) for condition in conditions]
+    head = 0.15 + 0.125 * (1 + max(title.count("\n") for title, _ in titles))
     with style():
         figure, axes = _inches_grid(
             len(regions),
@@ -75,9 +75,9 @@ def confusion_grid(
             _draw_matrix(ax, found, classes, side / len(classes), largest)
             _name_classes(ax, classes, column == 0, row == len(regions) - 1)
             if column == 0:
-                _name_row(ax, wrap(regions[row], 18), (named + 0.06) / side)
+                _name_row(ax, *fit(regions[row], side, 3, 7), (named + 0.06) / side)
             if row == 0:
-                ax.set_title(titles[column], fontsize=7.5, loc="center")
+                ax.set_title(titles[column][0], fontsize=titles[column][1], loc="center")
         _name_axes(figure, "predicted class", "true class")
     return figure
 
@@ -110,9 +110,8 @@ def _inches_grid(
     return figure, axes
 
 
-def _name_row(ax: Axes, name: str, distance: float) -> None:
-    """Write a name left of a row of axes, smaller if it is long."""
-    longest = max(map(len, name.split("\n")))
+def _name_row(ax: Axes, name: str, size: float, distance: float) -> None:
+    """Write a name left of a row of axes."""
     ax.text(
         -distance,
         0.5,
@@ -122,7 +121,7 @@ def _name_row(ax: Axes, name: str, distance: float) -> None:
         ha="right",
         va="center",
         multialignment="center",
-        fontsize=7 if longest < 15 else 5.6,
+        fontsize=size,
         weight="bold",
     )
 
@@ -195,7 +194,7 @@ def cloud_grid(
             found = clouds.get((conditions[row], regions[column]))
             _draw_cloud(ax, found, chances[conditions[row]], column == columns - 1)
             if column == 0:
-                _name_row(ax, wrap(conditions[row], 16), 0.4 / width)
+                _name_row(ax, *fit(conditions[row], 1.2, 3, 7), 0.4 / width)
             if row == 0:
                 ax.set_title(titles[column], fontsize=8.5, pad=14)
         _name_axes(figure, "mean framewise displacement of the tested task (mm)", label)

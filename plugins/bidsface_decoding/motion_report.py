@@ -137,7 +137,7 @@ def _alone_text(found: Findings, settings: list[Setting]) -> str:
             rows[setting.condition.words] = row
     if not rows:
         return ""
-    if found.n < 2:
+    if not any(row["p_min"] < SIGNIFICANT for row in rows.values()):
         scores = [f"{row['value']:.2f} {words}" for words, row in rows.items()]
         return f"alone it gives a {found.metric} of {', '.join(scores)}"
     above = [
