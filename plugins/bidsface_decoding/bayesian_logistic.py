@@ -70,8 +70,8 @@ class BayesianLogisticRegression(ClassifierMixin, BaseEstimator):
     intercept_, intercept_var_ : ndarray of shape (n_problems,)
         Posterior mean and variance of the bias.
     importance_ : ndarray of shape (n_problems, n_features)
-        Posterior variance of the auxiliary variables divided by the one they have without data:
-        1 where the data say nothing, more where a weight has to be large, less where it is small.
+        Posterior variance of the auxiliary variables divided by ``scale``, their prior variance: 1
+        where the data say nothing, more where a weight has to be large, less where it is small.
     log_evidence_ : ndarray of shape (n_problems,)
         Log probability of the labels given ``X`` and ``scale_``.
     scale_ : ndarray of shape (n_problems,)
@@ -164,7 +164,7 @@ class BayesianLogisticRegression(ClassifierMixin, BaseEstimator):
 
     def _fit_scale(self, scale: float, problems: Floats) -> list[Fit]:
         """Fit every problem with one scale; they start from the same prior."""
-        settings = Settings(self.fraction, self.tol, self.max_iter)
+        settings = Settings(self.fraction, self.tol, max_iter=self.max_iter)
         mixture, prior = ScaleMixture(self.fraction), self._prior(scale)
         start = start_from(self._design, prior, mixture, self.fraction)
         return [

@@ -2,8 +2,8 @@
 
 A sweep alternates two steps. With the features' sites fixed, the sites of the samples are updated
 in n x n matrices until they settle, which costs nothing that depends on the number of features.
-Then every feature's site is updated from the marginals of the weights. Updating both kinds at once
-oscillates where activations are wide; settled in turn, they converge in about six sweeps.
+Then every feature's site is updated from the marginals of the weights. That converges in about six
+passes over the features; updating both kinds of sites at once takes twice as many.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from scipy import optimize
 
 from bidsface.numerics.linear import Floats
-from bidsface_decoding.propagation.auxiliary import AuxiliaryPrior, IndependentPrior
+from bidsface_decoding.propagation.auxiliary import AuxiliaryPrior
 from bidsface_decoding.propagation.design import Design
 from bidsface_decoding.propagation.feature_sites import (
     FeatureProposal,
@@ -32,7 +33,6 @@ Posterior: TypeAlias = SamplePosterior | WeightPosterior
 
 SMALLEST_STEP = 1e-3
 MAX_INNER = 200
-RELATIVE_TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,15 @@ class Settings:
         Power of every factor in its own update.
     tol : float
         Largest change of the log evidence between the last two sweeps.
+    relative_tol : float
+        Or so much of the log evidence.
     max_iter : int
         Most sweeps.
     """
 
     fraction: float = 0.9
     tol: float = 1e-5
+    relative_tol: float = 1e-7
     max_iter: int = 100
 
 
@@ -62,15 +65,12 @@ class Start:
     ----------
     sites : FeatureSites
         Fixed point without any data.
-    auxiliary_variance : ndarray of shape (n_features,)
-        Of u without data.
     log_normalizer : float
         Of the approximated prior, which should be 0: evidence is measured from here.
     space : SampleSpace or WeightSpace
     """
 
     sites: FeatureSites
-    auxiliary_variance: Floats
     log_normalizer: float
     space: Space
 
@@ -109,7 +109,7 @@ class Fit:
     log_evidence : float
         Of the labels, the approximated prior being normalized.
     importance : ndarray of shape (n_features,)
-        Marginal variance of u against that without data.
+        Marginal variance of u against its prior variance.
     n_iter : int
     converged : bool
     """
@@ -133,7 +133,8 @@ class Damping:
         """Take note of the evidence after another step."""
         change = evidence - self._evidence
         turned = np.isfinite(self.change) and change * self.change < 0
-        if turned and abs(change) > 0.5 * abs(self.change):
+        # Smaller changes are rounding, which turns about as it likes.
+        if turned and abs(change) > max(0.5 * abs(self.change), 1e-9 * abs(evidence)):
             self.weaken()
         self.change = change if np.isfinite(change) else np.inf
         self._evidence = evidence
@@ -155,36 +156,33 @@ def start_from(
     fraction: float,
     kind: type[SampleSpace] | type[WeightSpace] | None = None,
 ) -> Start:
-    """Approximate the prior alone; several labellings of the same samples can start from it."""
-    unit_sites = FeatureSites(np.full(1, 0.5), np.zeros(1), np.zeros(1))
-    unit, variance, log_normalizer = _settle_prior(
-        IndependentPrior(np.ones(1)), unit_sites, mixture, fraction
-    )
+    """Approximate the prior alone; several labellings of the same samples can start from it.
+
+    Without data the marginals of u and v are those of the prior, coupled or not, so that all
+    features have the same site but for their scale.
+    """
+    unit, log_normalizer = _unit_prior(mixture, fraction)
     scale = prior.scale
-    sites = FeatureSites(unit.precision / scale, 0.0 * scale, unit.auxiliary / scale)
-    variance, log_normalizer = variance * scale, log_normalizer * len(scale)
-    if not isinstance(prior, IndependentPrior):
-        sites, variance, log_normalizer = _settle_prior(prior, sites, mixture, fraction)
+    nothing = np.zeros_like(scale)
+    sites = FeatureSites(unit / scale, nothing, nothing)
     space = (kind or choose_space(design)).of(design, sites, None)
-    return Start(sites, variance, log_normalizer, space)
+    return Start(sites, log_normalizer * len(scale), space)
 
 
-def _settle_prior(
-    prior: AuxiliaryPrior, sites: FeatureSites, mixture: ScaleMixture, fraction: float
-) -> tuple[FeatureSites, Floats, float]:
-    """Iterate the features' sites without data; return them with variances of u and evidence."""
-    evidence = np.nan
-    for _ in range(200):
-        variance, log_ratio = prior.marginals(sites.auxiliary)
-        spread = 1.0 / sites.precision
-        weights = Weights(np.zeros_like(spread), spread, np.zeros_like(spread))
-        proposal = propose_feature_sites(sites, weights, variance, mixture, fraction)
-        previous = evidence
-        evidence = 0.5 * float(np.log(2 * np.pi * spread).sum()) + log_ratio + proposal.log_evidence
-        if abs(evidence - previous) <= 1e-12 * len(spread):
-            break
-        sites = sites.towards(proposal.sites, fraction)
-    return sites, variance, evidence
+def _unit_prior(mixture: ScaleMixture, fraction: float) -> tuple[float, float]:
+    """Return site precision and log normalizer of one weight of scale 1 without data."""
+
+    def propose(precision: float) -> FeatureProposal:
+        site = np.full(1, precision)
+        sites = FeatureSites(site, np.zeros(1), np.zeros(1))
+        weights = Weights(np.zeros(1), 1.0 / site, np.zeros(1))
+        return propose_feature_sites(sites, weights, np.ones(1), mixture, fraction)
+
+    def growth(precision: float) -> float:
+        return float(np.log(propose(precision).sites.precision[0] / precision))
+
+    found = optimize.brentq(growth, 0.1, 1e3, xtol=1e-14)
+    return found, 0.5 * np.log(2 * np.pi / found) + propose(found).log_evidence
 
 
 def propagate(
@@ -220,11 +218,11 @@ def propagate(
         n_iter += 1
         damping.observe(state.log_evidence)
         evidence = state.log_evidence - start.log_normalizer
-        converged = abs(damping.change) < max(settings.tol, RELATIVE_TOLERANCE * abs(evidence))
+        converged = abs(damping.change) < max(settings.tol, settings.relative_tol * abs(evidence))
     return Fit(
         state,
         state.log_evidence - start.log_normalizer,
-        state.auxiliary_variance / start.auxiliary_variance,
+        state.auxiliary_variance / prior.scale,
         n_iter,
         converged,
     )

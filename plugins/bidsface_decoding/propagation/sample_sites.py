@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import expit, log_expit
 
 from bidsface.numerics.linear import Floats
 
-NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(64)
-REACH = 9.0
+NODES, NODE_WEIGHTS = (part / 2 for part in np.polynomial.legendre.leggauss(52))
+REACH = 8.0
 """Standard deviations of the cavity on either side of the mode that are integrated over."""
+BEND = 14.0
+"""Activation beyond which the sigmoid is 1 or an exponential, so that all is Gaussian."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +64,9 @@ def logistic_moments(
 ) -> tuple[Floats, Floats, Floats]:
     """Return log mass, mean and variance of ``N(f; mean, variance) expit(f)**fraction``.
 
-    Points are Gauss-Legendre in ``asinh(f)``, around the mode. Gauss-Hermite would need ever more
-    points as activations become wide against the sigmoid: with 150,000 features of scale 1 their
-    standard deviation is several hundred, and the sigmoid is then a step that falls between nodes.
+    Gauss-Legendre points on both sides of the sigmoid's bend and within it. Gauss-Hermite would
+    need ever more points as activations become wide against the sigmoid: with 150,000 features of
+    scale 1 their standard deviation is several hundred, and a step then falls between nodes.
 
     Parameters
     ----------
@@ -76,18 +79,27 @@ def logistic_moments(
     """
     deviation = np.sqrt(variance)
     mode = _mode(mean, variance, fraction)
-    low, high = np.arcsinh(mode - REACH * deviation), np.arcsinh(mode + REACH * deviation)
-    z = low[:, None] + (high - low)[:, None] * (NODES + 1.0) / 2.0
-    f = np.sinh(z)
+    f, weights = _points(mode - REACH * deviation, mode + REACH * deviation)
     standard = (f - mean[:, None]) / deviation[:, None]
-    log_density = fraction * log_expit(f) - 0.5 * standard**2 + np.log(np.cosh(z))
+    log_density = fraction * log_expit(f) - 0.5 * standard**2
     peak = log_density.max(axis=1)
-    density = np.exp(log_density - peak[:, None]) * NODE_WEIGHTS
+    density = np.exp(log_density - peak[:, None]) * weights
     mass = density.sum(axis=1)
     first = np.einsum("ij,ij->i", density, f) / mass
     second = np.einsum("ij,ij->i", density, (f - first[:, None]) ** 2) / mass
-    log_mass = np.log(mass * (high - low) / 2.0) + peak - 0.5 * np.log(2 * np.pi * variance)
-    return log_mass, first, second
+    return np.log(mass) + peak - 0.5 * np.log(2 * np.pi * variance), first, second
+
+
+def _points(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return points and weights between limits, (n, n_points), for every part that is not empty."""
+    edges = [low, np.clip(-BEND, low, high), np.clip(BEND, low, high), high]
+    parts = [
+        (left[:, None] + (right - left)[:, None] * (NODES + 0.5), right - left)
+        for left, right in pairwise(edges)
+        if (right > left).any()
+    ]
+    points = np.concatenate([part for part, _ in parts], axis=1)
+    return points, np.concatenate([length[:, None] * NODE_WEIGHTS for _, length in parts], axis=1)
 
 
 def _mode(mean: Floats, variance: Floats, fraction: float) -> Floats:

@@ -22,7 +22,7 @@ from bidsface.numerics.linear import Floats
 
 NODES, NODE_WEIGHTS = (part[:, None] / 2 for part in np.polynomial.legendre.leggauss(128))
 """The rule that is good everywhere; nodes from -1/2 to 1/2."""
-LAGUERRE_TIERS = ((4.0, 12), (1.0, 32))
+LAGUERRE_TIERS = ((4.0, 12), (1.0, 48))
 """Smallest ``c`` and number of points of rules whose nodes are the same for all features.
 
 Their error falls like exp(-4 sqrt(N c)), so that the wide cavities of problems with few samples,
