@@ -93,8 +93,8 @@ class PlainBCCA:
                 gradient += self.a_alpha[m] * WW[m] @ R / lengths
             return value, gradient.ravel()
 
-        start = np.eye(self.K).ravel()
-        found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000})
+        start, options = np.eye(self.K).ravel(), {"maxiter": 1000, "ftol": 2e-6}
+        found = minimize(cost, start, jac=True, method="L-BFGS-B", options=options)
         R = found.x.reshape(self.K, self.K)
         if found.fun > cost(start)[0]:
             return

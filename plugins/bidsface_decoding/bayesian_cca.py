@@ -7,6 +7,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 from sklearn.utils._param_validation import Interval
 
 from bidsface.numerics.linear import Floats
@@ -60,10 +61,12 @@ class BayesianCCA(Aligner):
     activity_ : ndarray of shape (n_views, n_components_)
         Share of the variance of a view that a component explains, largest sum first.
     active_ : ndarray of bool, shape (n_views, n_components_)
-        Whether a component is there in a view: the share g of its loadings that the data determine
-        rather than the prior (MacKay's well-determined parameters) is above s / (1 + s), s =
-        sqrt(n_samples / n_features), what a component has that only just stands out from noise
-        (Baik, Ben Arous, Peche 2005, Ann Probab).
+        Whether a component is there in a view, a description and no test: (1) the share of its
+        loadings that the data determine rather than the prior (MacKay's well-determined parameters)
+        is above s / (1 + s), s = sqrt(n_samples / n_features), which is where a component only just
+        stands out from white noise (Baik, Ben Arous, Peche 2005, Ann Probab); and (2), except in
+        the view where it counts most, it explains more of what all components explain than the
+        square of a correlation that independent scores have once in a hundred.
     noise_precision_ : ndarray of shape (n_views,)
         Expectation of tau; infinite for a view that does not vary.
     loadings_precision_ : ndarray of shape (n_views, n_components_)
@@ -171,8 +174,8 @@ class BayesianCCA(Aligner):
         alpha = model.loadings_precision(posterior)
         tau = model.noise_precision(posterior)
         self.activity_[present] = explained[:, order]
-        edge = np.sqrt(self.n_samples_ / model.n_features)[:, None]
-        self.active_[present] = (1 - alpha * variances > edge / (1 + edge))[:, order]
+        active = _active(explained, 1 - alpha * variances, self.n_samples_, model.n_features)
+        self.active_[present] = active[:, order]
         self.noise_precision_[present] = tau
         self.loadings_precision_[present] = alpha[:, order]
         self.duals_[present] = posterior.dual[:, :, order]
@@ -192,6 +195,18 @@ class BayesianCCA(Aligner):
 
     def _weights(self, view: int, crosses: Mapping[int, Floats]) -> Floats:
         return self._scores(crosses) @ self.duals_[view].T
+
+
+def _active(
+    explained: Floats, determined: Floats, n_samples: int, n_features: Floats
+) -> NDArray[np.bool_]:
+    """Return which components stand out from noise and from chance, see ``active_``."""
+    edge = np.sqrt(n_samples / n_features)[:, None]
+    total = explained.sum(axis=1, keepdims=True)
+    share = np.divide(explained, total, out=np.zeros_like(explained), where=total > 0)
+    is_home = share == share.max(axis=0)
+    chance = chi2.ppf(0.99, 1) / n_samples
+    return (determined > edge / (1 + edge)) & (is_home | (share > chance))
 
 
 def _seeds(state: RandomState, n: int) -> list[np.random.SeedSequence]:
