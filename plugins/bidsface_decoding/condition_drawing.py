@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from bidsface.figures import FAINT, INK, PALETTE
 from bidsface_decoding.figures import stars
+from bidsface_decoding.labels import two_digits
 
 DASHES = (0, (4, 3))
 BAND = "#f3f5f7"
@@ -102,7 +103,7 @@ def _draw_bar(ax: Axes, found: Estimate, points: Sequence[float], y: float, fill
 
 def _draw_gain(ax: Axes, gain: Estimate, place: int) -> None:
     """Write the gain beside the panel, bold where it is significant."""
-    text = f"{gain.value:+.2f} {stars(gain.p)}".replace("-", "−").rstrip()
+    text = f"{two_digits(gain.value, signed=True)} {stars(gain.p)}".rstrip()
     weight, colour = ("bold", INK) if gain.is_significant else ("normal", FAINT)
     ax.text(
         1.01,

@@ -13,6 +13,7 @@ from bidsface_decoding.conditions import KEPT, REGRESSED, Setting
 from bidsface_decoding.crossmodal_group_grids import CONTROL_NAME
 from bidsface_decoding.figures import stars
 from bidsface_decoding.findings import Findings, Row
+from bidsface_decoding.labels import two_digits
 from bidsface_decoding.report import chance_text, without_constants
 
 MOST_CLASSES = 4
@@ -76,16 +77,10 @@ def _cell(row: Row | None, p: str = "p_fdr", value: str = "value", signed: bool 
     """Return 'mean [low, high]stars'."""
     if row is None or np.isnan(row[value]):
         return "n/a"
-    text = _two_digits(row[value], signed)
+    text = two_digits(row[value], signed)
     if not np.isnan(row["ci_low"]):
-        text += f" [{_two_digits(row['ci_low'], signed)}, {_two_digits(row['ci_high'], signed)}]"
+        text += f" [{two_digits(row['ci_low'], signed)}, {two_digits(row['ci_high'], signed)}]"
     return f"{text}{stars(row[p])}"
-
-
-def _two_digits(number: float, signed: bool) -> str:
-    """Return a number with its sign, where it is wanted and rounding leaves anything."""
-    text = f"{number:{'+.2f' if signed else '.2f'}}"
-    return text.replace("-", "−") if float(text) else "0.00"
 
 
 def _reachable(found: Findings, settings: Sequence[Setting]) -> str:
@@ -129,9 +124,9 @@ def _condition(found: Findings, setting: Setting) -> Summary:
                 "Participants": int(row["n"]),
             }
         )
-    frame, constants = without_constants(
-        _without_empty(pd.DataFrame(rows)), ("Head motion alone", "Chance", "Participants")
-    )
+    computed = _without_empty(pd.DataFrame(rows))
+    often = [name for name in ("Head motion alone", "Chance", "Participants") if name in computed]
+    frame, constants = without_constants(computed, often)
     words = setting.condition.words
     return Summary(
         f"{words[0].upper()}{words[1:]}{about(found, setting)}",
@@ -254,7 +249,7 @@ def _gain_sentence(found: Findings, aligner: str, members: Sequence[Comparison])
         tested = any(not np.isnan(row["p"]) for row in rows)
         count = f"in {gained} of {len(rows)} regions" if tested else "most"
         most = f"most in {best['roi_name']}" if tested else f"in {best['roi_name']}"
-        gain = _two_digits(best["difference"], signed=True)
+        gain = two_digits(best["difference"], signed=True)
         parts.append(f"{count} from {one.first.condition.direction} ({most}, {gain})")
     level = " at p_fdr < 0.05" if found.n > 1 else ""
     text = f"Realignment by {aligner}{about(found, members[0].first)} raises {found.metric}{level} "

@@ -64,3 +64,9 @@ def fit(text: str, inches: float, lines: int, largest: float) -> tuple[str, floa
         if longest <= width and broken.count("\n") < lines:
             return broken, float(size)
     return wrap(text, int(POINTS * inches / (LETTER * SMALLEST))), SMALLEST
+
+
+def two_digits(number: float, signed: bool = False) -> str:
+    """Return a number with two decimals; with its sign, where rounding leaves anything."""
+    text = f"{number:{'+.2f' if signed else '.2f'}}"
+    return text.replace("-", "−") if float(text) else "0.00"
