@@ -6,7 +6,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from crossmodal_study import make_two_tasks
 from crossmodal_tables import CONDITIONS, WITHIN_DISPLAY, WITHIN_OBSERVE, Study, make_participants
+from decoding_study import store
 from example_results import example_provenance, example_unit
 from scipy import stats
 
@@ -20,6 +22,7 @@ from bidsface_decoding.comparisons import (
     find_comparisons,
 )
 from bidsface_decoding.conditions import Condition, Setting, permutation_column
+from bidsface_decoding.crossmodal import Crossmodal
 from bidsface_decoding.crossmodal_group import crossmodal_group
 from bidsface_decoding.crossmodal_group_report import group_highlights, group_summaries
 from bidsface_decoding.crossmodal_options import CrossmodalOptions
@@ -486,3 +489,31 @@ def test_within_tasks_only():
     assert "realignment" not in [figure.name for figure in results.figures]
     assert not any("Realignment" in line for line in results.highlights)
     assert set(table(results, "comparisons")["comparison"]) == {"tasks", "motion"}
+
+
+def test_tables_of_the_participant_level_are_understood():
+    options = Crossmodal.Options(
+        permutations=9, group_draws=200, aligners=("ridge-alignment",), maps=False
+    )
+    analysis = Crossmodal("crossmodal", 1)
+    participants = [
+        store(label, analysis.participant(make_two_tasks(label, seed=number), options))
+        for number, label in enumerate(("01", "02", "03"))
+    ]
+    results = analysis.group(participants, options)
+    rows = table(results, "scores")
+    rows = rows[(rows["metric"] == "balanced_accuracy") & (rows["roi_name"] != "motion")]
+    assert len(rows) == 6 * 2 * 3
+    assert (rows["n"] == 3).all()
+    kept = rows["motion"] == "kept"
+    assert rows.loc[kept, "p_permutation"].notna().all()
+    shared = rows[kept & (rows["roi_name"] == "shared") & (rows["aligner"] == "none")]
+    assert (shared["value"] > 0.7).all()
+    assert len(results.matrices) == 6 * 3 + 4
+    assert len(table(results, "correlations"))
+    assert results.tables[0].entities == {"space": "MNI152NLin2009cAsym"}
+    paths = [
+        item.path
+        for item in Description(example_unit(None), example_provenance()).artifacts(results)
+    ]
+    assert len(set(paths)) == len(paths)
