@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from decoding_study import MemoryParticipant, event_frame
 
 from bidsface.analysis import Region, Samples
+from bidsface_decoding.aligners import ALIGNERS
+from bidsface_decoding.crossmodal import Crossmodal
+from bidsface_decoding.crossmodal_decoding import decode_crossmodal
+from bidsface_decoding.crossmodal_options import build_aligners
+from bidsface_decoding.crossmodal_outcomes import TaskRegion
+from bidsface_decoding.crossmodal_plan import plan_crossmodal
+from bidsface_decoding.estimators import ESTIMATORS
+from bidsface_decoding.options import build_estimators
+
+FAST = {"aligners": ("ridge-alignment",), "maps": False, "motion_regressed": False}
 
 N_VOXELS = 180
 CLASSES = ("anger", "disgust", "joy")
@@ -103,10 +114,21 @@ def _samples(task, events, patterns, design, rng):
             "volumes",
             X.reshape(-1, N_VOXELS).astype(np.float32),
             volumes,
-            motion.reshape(-1, design.n_parameters),
+            motion.reshape(len(volumes), design.n_parameters),
             entities,
         ),
     }
+
+
+def shuffle_labels(participant, task, rng, name="averages"):
+    """The same participant with the events' labels of a task permuted within runs."""
+    samples = participant.kinds[name, task]
+    labels = samples.table["trial_type"].to_numpy().copy()
+    for block in samples.table["block"].unique():
+        own = np.flatnonzero(samples.table["block"] == block)
+        labels[own] = rng.permutation(labels[own])
+    shuffled = replace(samples, table=samples.table.assign(trial_type=labels))
+    return replace_samples(participant, {(name, task): shuffled})
 
 
 def drop_samples(participant, name, task, keep):
@@ -151,3 +173,34 @@ def frame_of(results, suffix):
     """The table of a suffix."""
     found = [table.frame for table in results.tables if table.suffix == suffix]
     return found[0] if found else pd.DataFrame()
+
+
+def decode(participant, **options):
+    """Outcomes by (estimator, training task, test task, aligner, motion, region), no report."""
+    analysis = Crossmodal("crossmodal", 1)
+    chosen = Crossmodal.Options(**{**FAST, **options})
+    tasks = participant.tasks
+    names = chosen.samples or participant.sample_names
+    kinds = {task: [participant.samples(name, task) for name in names] for task in tasks}
+    seed = partial(analysis.seed, participant.label)
+    plan = plan_crossmodal(kinds, chosen.permutations, seed("permutations"))
+    found = decode_crossmodal(
+        plan,
+        [TaskRegion.same(region, tasks) for region in participant.select_regions(chosen.regions)],
+        build_estimators(chosen, ESTIMATORS),
+        build_aligners(chosen, ALIGNERS),
+        chosen,
+        participant.map,
+        seed,
+    )
+    return {
+        (
+            one.estimator,
+            one.condition.train_task,
+            one.condition.test_task,
+            one.condition.aligner,
+            one.motion,
+            one.roi_name,
+        ): one
+        for one in found.outcomes
+    }

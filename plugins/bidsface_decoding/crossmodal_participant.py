@@ -10,7 +10,7 @@ from bidsface.analysis import Map, Participant, Region, Results
 from bidsface.errors import InputError, RecipeError
 from bidsface_decoding import crossmodal_report, crossmodal_tables, crossmodal_text
 from bidsface_decoding.crossmodal_decoding import Seed, decode_crossmodal
-from bidsface_decoding.crossmodal_options import CrossmodalOptions
+from bidsface_decoding.crossmodal_options import REALIGNED, CrossmodalOptions
 from bidsface_decoding.crossmodal_outcomes import CrossDecoding, TaskRegion
 from bidsface_decoding.crossmodal_plan import CrossPlan, plan_crossmodal
 from bidsface_decoding.maps import weight_maps
@@ -46,7 +46,8 @@ def decode_participant_crossmodal(
     regions, notes = _regions(participant, tasks, options)
     names = options.samples or tuple(participant.sample_names)
     kinds = {task: [participant.samples(name, task) for name in names] for task in tasks}
-    plan = plan_crossmodal(kinds, options.permutations, seed("permutations"))
+    aligned = REALIGNED in options.conditions
+    plan = plan_crossmodal(kinds, options.permutations, seed("permutations"), aligned)
     if not plan.problems:
         return Results(warnings=[*notes, *plan.warnings])
     found = decode_crossmodal(plan, regions, estimators, aligners, options, participant.map, seed)

@@ -108,7 +108,10 @@ class CrossPlan:
 
 
 def plan_crossmodal(
-    kinds: Mapping[str, Sequence[Samples]], permutations: int, seed: np.random.SeedSequence
+    kinds: Mapping[str, Sequence[Samples]],
+    permutations: int,
+    seed: np.random.SeedSequence,
+    aligned: bool = True,
 ) -> CrossPlan:
     """Make the folds and permutations of several tasks.
 
@@ -118,6 +121,8 @@ def plan_crossmodal(
         The same kinds of samples for every task.
     permutations : int
     seed : SeedSequence
+    aligned : bool
+        Whether tasks will be realigned, so that samples without a partner are worth a warning.
     """
     tasks = tuple(kinds)
     classes, notes = _shared_classes(kinds)
@@ -140,6 +145,8 @@ def plan_crossmodal(
         folds = run_folds(tables, {task: own[0] for task, own in codes.items()}, numbers)
         problem = CrossProblem(members[0].name, samples, codes, folds)
         notes.extend(_warnings(problem, classes, numbers))
+        if aligned:
+            notes.extend(_alignment_warnings(problem))
         if folds:
             problems[problem.name] = problem
     return CrossPlan(tasks, classes, problems, relabellings if problems else None, notes)
@@ -207,6 +214,9 @@ def _warnings(
         codes, folds = problem.codes[task], problem.direction(task, task).folds
         where = f"task {task}, samples {problem.name}"
         yield from class_warnings(where, folds, folds, codes[0], names, len(codes) > 1)
+
+
+def _alignment_warnings(problem: CrossProblem) -> Iterator[str]:
     for first, second in combinations(problem.tasks, 2):
         yield from _pair_warnings(problem, first, second)
 

@@ -48,10 +48,11 @@ def participant_methods(options: CrossmodalOptions) -> str:
     wanted = [CONDITION_TEXTS[kind] for kind in CONDITION_TEXTS if kind in options.conditions]
     sentences = [
         f"Classes were decoded {listed(wanted)} [@volynets2020] by "
-        f"{text.estimators_text(options)}. In every fold the runs of one number were left out of "
-        "all tasks: classifiers were trained on the other runs of one task and tested on the "
-        "left-out run of the same task or of another. The features of each task were scaled to mean 0 and standard deviation 1, both "
-        "taken from its own training runs. "
+        f"{text.estimators_text(options)}.",
+        "In every fold the runs of one number were left out of all tasks: classifiers were trained "
+        "on the other runs of one task and tested on the left-out run of the same task or of "
+        "another. The features of each task were scaled to mean 0 and standard deviation 1, both "
+        "taken from its own training runs.",
         f"Performance is the {METRICS[options.metric].description}, averaged over folds.",
     ]
     if REALIGNED in options.conditions:
