@@ -14,6 +14,7 @@ from bidsface.analysis import (
     Region,
     Results,
     Samples,
+    StoredMap,
     StoredTable,
     Voxels,
 )
@@ -128,14 +129,29 @@ def make_participant(
 
 
 def store(label: str, results: Results) -> ParticipantResults:
-    """Tables as the group level sees them: written as text and read back."""
+    """Tables as the group level sees them, written as text and read back, and maps."""
     return ParticipantResults(
         label,
         tuple(
             StoredTable(table.suffix, table.entities, lambda table=table: _round_trip(table.frame))
             for table in results.tables
         ),
+        tuple(_stored_map(item) for item in results.maps),
     )
+
+
+def _stored_map(item):
+    """A map on its whole grid, in single precision, 0 where it has no voxels."""
+    grid = item.voxels.grid
+    values = np.asarray(item.values, dtype=np.float32)
+    volume = np.zeros((np.prod(grid.shape), *values.shape[1:]))
+    volume[item.voxels.index] = values
+
+    def load(voxels):
+        assert voxels.grid.shape == grid.shape
+        return volume[voxels.index]
+
+    return StoredMap(item.stat, dict(item.entities), load, lambda: grid, item.volumes)
 
 
 def _round_trip(frame):

@@ -27,11 +27,12 @@ def __getattr__(name: str) -> Any:
 
 @hookimpl
 def bidsface_analyses() -> Sequence[type[Analysis]]:
-    """Return the analyses ``decoding`` and ``crossmodal``."""
+    """Return the analyses ``decoding``, ``crossmodal`` and ``searchlight``."""
     from bidsface_decoding.analysis import Decoding
     from bidsface_decoding.crossmodal import Crossmodal
+    from bidsface_decoding.searchlight import SearchlightAnalysis
 
-    return (Decoding, Crossmodal)
+    return (Decoding, Crossmodal, SearchlightAnalysis)
 
 
 @hookimpl

@@ -1,0 +1,300 @@
+"""The searchlight of a group: mean maps, their test by permutation, and prevalence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidsface.analysis import (
+    Figure,
+    Map,
+    ParticipantResults,
+    Results,
+    StoredMap,
+    Summary,
+    Voxels,
+)
+from bidsface.figures import slices
+from bidsface.numerics.map_tests import MapTest, group_map_test, minimum_map_test
+from bidsface.numerics.prevalence import Prevalence, infer_prevalence
+from bidsface_decoding import searchlight_report, searchlight_text
+from bidsface_decoding.report import chance_text
+from bidsface_decoding.searchlight import SearchlightOptions
+from bidsface_decoding.searchlight_maps import Direction
+
+NOT_IN_NAMES = ("sub", "desc", "stat", "contrast", "space", "res")
+"""Entities that the writer sets, or that are set anew."""
+
+
+@dataclass(frozen=True, eq=False)
+class GroupMaps:
+    """Maps of one direction over participants.
+
+    Attributes
+    ----------
+    direction : Direction
+    labels : sequence of str
+        Participants.
+    voxels : Voxels
+        Those that all of them have.
+    mean : ndarray of shape (n_voxels,)
+    chance : float
+        Mean of the participants' chance levels.
+    test : MapTest or None
+        Of the mean; None with one participant or without permutations.
+    smallest : MapTest or None
+        Of the smallest score.
+    prevalence : Prevalence or None
+    entities : mapping
+    """
+
+    direction: Direction
+    labels: Sequence[str]
+    voxels: Voxels
+    mean: NDArray[np.float64]
+    chance: float
+    test: MapTest | None
+    smallest: MapTest | None
+    prevalence: Prevalence | None
+    entities: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Member:
+    """What a participant has of one direction."""
+
+    label: str
+    chance: float
+    accuracy: StoredMap
+    permuted: StoredMap | None
+
+
+def searchlight_group(
+    participants: Sequence[ParticipantResults],
+    options: SearchlightOptions,
+    seed: Callable[..., np.random.SeedSequence],
+) -> Results:
+    """Average maps over participants and test them.
+
+    Parameters
+    ----------
+    participants : sequence of ParticipantResults
+    options : SearchlightOptions
+    seed : callable
+        Random stream of a direction.
+    """
+    present = [one for one in participants if any(item.stat == "size" for item in one.maps)]
+    if not present:
+        return Results(warnings=["no participant has maps of this analysis"])
+    voxels, notes = common_voxels(present)
+    if not len(voxels.index):
+        return Results(warnings=["there is no voxel that all participants have", *notes])
+    found: list[GroupMaps] = []
+    for direction in _directions(present):
+        members = [member for one in present for member in _member(one, direction)]
+        one = _group_maps(direction, members, voxels, options, seed)
+        found.append(one)
+        notes.extend(_notes(one, len(present), options))
+    methods = searchlight_text.group_methods(options)
+    return Results(
+        maps=[item for one in found for item in _maps(one, options)],
+        figures=[figure for one in found for figure in _figures(one, options)],
+        summaries=[_summary(one, options) for one in found],
+        methods=methods,
+        citations=searchlight_text.citations_of(methods),
+        highlights=[line for one in found for line in _highlights(one, options)],
+        warnings=list(dict.fromkeys(notes)),
+    )
+
+
+def common_voxels(participants: Sequence[ParticipantResults]) -> tuple[Voxels, list[str]]:
+    """Return the voxels in which every participant has a sphere, and a note on the others."""
+    first = next(item for item in participants[0].maps if item.stat == "size")
+    grid = first.grid()
+    every = Voxels(grid, np.arange(int(np.prod(grid.shape))))
+    inside = [
+        next(item for item in one.maps if item.stat == "size").load(every) > 0
+        for one in participants
+    ]
+    common, some = np.logical_and.reduce(inside), np.logical_or.reduce(inside)
+    notes = []
+    if common.sum() < some.sum():
+        notes.append(
+            f"{int(common.sum()):,} voxels are there in all {len(participants)} participants and "
+            f"were tested; {int(some.sum() - common.sum()):,} others are missing in some"
+        )
+    return every.take(np.flatnonzero(common)), notes
+
+
+def _directions(participants: Sequence[ParticipantResults]) -> list[Direction]:
+    rows = [
+        (str(row["train_task"]), str(row["test_task"]))
+        for one in participants
+        for _, row in one.table("scores").iterrows()
+    ]
+    return [Direction(*pair) for pair in dict.fromkeys(rows)]
+
+
+def _member(participant: ParticipantResults, direction: Direction) -> list[_Member]:
+    """Return the participant's part in a direction: one member, or none."""
+    table = participant.table("scores")
+    rows = table[
+        (table["train_task"].astype(str) == direction.train)
+        & (table["test_task"].astype(str) == direction.test)
+    ]
+    maps = {
+        item.stat: item
+        for item in participant.maps
+        if item.entities.get("contrast") == direction.contrast
+        and (direction.train != direction.test or item.entities.get("task") == direction.train)
+    }
+    if rows.empty or "accuracy" not in maps:
+        return []
+    chance = float(rows["chance"].iloc[0])
+    return [_Member(participant.label, chance, maps["accuracy"], maps.get("permuted"))]
+
+
+def _group_maps(
+    direction: Direction,
+    members: Sequence[_Member],
+    voxels: Voxels,
+    options: SearchlightOptions,
+    seed: Callable[..., np.random.SeedSequence],
+) -> GroupMaps:
+    observed = [member.accuracy.load(voxels).astype(np.float32) for member in members]
+    nulls: list[NDArray[np.float32]] = [
+        np.ascontiguousarray(member.permuted.load(voxels).T, dtype=np.float32)
+        for member in members
+        if member.permuted is not None
+    ]
+    test = smallest = prevalence = None
+    if len(members) > 1 and len(nulls) == len(members):
+        # The same draws for both tests.
+        stream = seed(direction.train, direction.test)
+        test = group_map_test(observed, nulls, options.group_draws, stream)
+        if options.prevalence is not None:
+            smallest = minimum_map_test(observed, nulls, options.group_draws, stream)
+            prevalence = infer_prevalence(smallest, len(members), options.prevalence)
+    return GroupMaps(
+        direction,
+        [member.label for member in members],
+        voxels,
+        np.mean(observed, axis=0, dtype=np.float64),
+        float(np.mean([member.chance for member in members])),
+        test,
+        smallest,
+        prevalence,
+        searchlight_report.shared([one.accuracy.entities for one in members], NOT_IN_NAMES),
+    )
+
+
+def _notes(one: GroupMaps, n_present: int, options: SearchlightOptions) -> list[str]:
+    notes = []
+    if len(one.labels) == 1:
+        notes.append(f"{one.direction.title}: one participant only, so there is no inference")
+    elif one.test is None and options.permutations:
+        notes.append(f"{one.direction.title}: not all participants have permuted maps: no test")
+    if len(one.labels) < n_present:
+        notes.append(f"{one.direction.title}: {len(one.labels)} of {n_present} participants")
+    if one.prevalence is not None and not one.prevalence.largest_gamma > one.prevalence.gamma0:
+        notes.append(
+            f"{one.direction.title}: with {len(one.labels)} participants and {options.group_draws} "
+            f"draws no prevalence above {_largest(one.prevalence)} can be shown"
+        )
+    return notes
+
+
+def _largest(prevalence: Prevalence) -> str:
+    reachable = prevalence.largest_gamma
+    return "0" if np.isnan(reachable) else f"{reachable:.2f}"
+
+
+def _maps(one: GroupMaps, options: SearchlightOptions) -> list[Map]:
+    entities = {**one.entities, "contrast": one.direction.contrast}
+    what = f"decoding {one.direction.title}, {len(one.labels)} participants"
+
+    def make(stat: str, values: NDArray[np.floating], text: str) -> Map:
+        return Map(stat, values, one.voxels, entities, text)
+
+    maps = [make("accuracy", one.mean, f"Mean {options.metric} of {what}")]
+    if one.test is not None:
+        maps += [
+            make("p", one.test.p, f"One-tailed p of the mean, from permuted maps: {what}"),
+            make("pfwe", one.test.p_fwe, f"p of the mean, corrected over voxels: {what}"),
+        ]
+    if one.prevalence is not None:
+        null = f"the hypothesis that at most {one.prevalence.gamma0:g} of the population has it"
+        maps += [
+            make(
+                "prevalence",
+                np.nan_to_num(one.prevalence.gamma),
+                "Largest part of the population that is rejected as having the effect at most, at "
+                f"0.05 corrected over voxels (0: none): {what}",
+            ),
+            make("pprevalence", one.prevalence.p_fwe, f"p of {null}, corrected: {what}"),
+        ]
+    return maps
+
+
+def _figures(one: GroupMaps, options: SearchlightOptions) -> list[Figure]:
+    entities = {**one.entities, "contrast": one.direction.contrast}
+    title = f"Searchlight {one.direction.title}, mean of {len(one.labels)} participants"
+    figures = [
+        searchlight_report.score_figure(
+            one.mean, one.chance, one.test, one.voxels, title, entities, options
+        )
+    ]
+    if one.prevalence is not None and np.isfinite(one.prevalence.gamma).any():
+        title = f"Searchlight {one.direction.title}: prevalence"
+        drawing = slices(
+            one.prevalence.gamma,
+            one.voxels,
+            title,
+            label="prevalence above",
+            symmetric=False,
+        )
+        caption = (
+            "With 95 % confidence, corrected over voxels, more than this part of the population "
+            f"has the effect. At most {_largest(one.prevalence)} can be shown with "
+            f"{len(one.labels)} participants. Voxels without colour: no effect is shown in anyone."
+        )
+        figures.append(Figure("prevalence", drawing, title, caption, entities))
+    return figures
+
+
+def _summary(one: GroupMaps, options: SearchlightOptions) -> Summary:
+    columns: dict[str, NDArray[np.floating]] = {}
+    caption = (
+        f"Mean of {len(one.labels)} participants; peaks at least {2 * options.radius:g} mm apart; "
+        f"{chance_text(one.chance)}."
+    )
+    if one.test is not None:
+        columns = {"p": one.test.p, "p (FWE)": one.test.p_fwe}
+        caption += f" Smallest p that can be reached: {one.test.smallest_p:.3g}."
+    if one.prevalence is not None:
+        columns |= {
+            "Prevalence above": one.prevalence.gamma,
+            f"p (prevalence ≤ {one.prevalence.gamma0:g})": one.prevalence.p_fwe,
+        }
+        caption += f" Largest prevalence that can be shown: {_largest(one.prevalence)}."
+    frame = searchlight_report.peak_rows(one.mean, one.voxels, options, columns)
+    return Summary(f"Searchlight {one.direction.title}", frame, caption)
+
+
+def _highlights(one: GroupMaps, options: SearchlightOptions) -> list[str]:
+    title = f"{one.direction.title} ({len(one.labels)} participants)"
+    text = searchlight_report.sentence(title, one.mean, one.chance, one.test, one.voxels, options)
+    if one.prevalence is None:
+        return [text]
+    shown = one.prevalence.gamma[np.isfinite(one.prevalence.gamma)]
+    if not len(shown):
+        return [text, f"Searchlight {title}: no voxel shows an effect in every participant."]
+    n = int((shown >= one.prevalence.gamma0).sum())
+    return [
+        text,
+        f"Searchlight {title}: the effect is in more than {shown.max():.0%} of the population at "
+        f"best; in {n:,} voxels in more than {one.prevalence.gamma0:.0%} (corrected).",
+    ]
