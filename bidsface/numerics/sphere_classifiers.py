@@ -29,42 +29,48 @@ class SphereRidge:
     alpha: float | None = None
     tolerance = 2e-5
 
+    def __post_init__(self) -> None:
+        """Refuse a penalty that is not positive."""
+        if self.alpha is not None and not self.alpha > 0:
+            raise ValueError(f"alpha must be positive, found {self.alpha}")
+
     def voxel_columns(self, values: Array, labels: Labels, device: Device) -> Array:
         """See `bidsface.numerics.sphere_data.SphereClassifier`."""
         return values
 
     def decisions(self, spheres: SphereData, labels: Labels) -> Array:
         """See `bidsface.numerics.sphere_data.SphereClassifier`."""
-        xp = spheres.device.xp
         mean = labels.indicators.mean(1)[:, None]
         targets = labels.indicators - mean
         few = targets.shape[0] <= spheres.n_test
-        solve = self._dual if spheres.is_wide else self._primal
-        left, right = solve(spheres, xp.swapaxes(targets, 0, 1), few)
-        found = xp.swapaxes(left, 1, 2) @ right if few else targets @ left
-        return labels.split(found + mean)
+        solve = self._for_labellings if few else self._for_test_samples
+        return labels.split(solve(spheres, targets) + mean)
 
-    def _dual(self, spheres: SphereData, targets: Array, few: bool) -> tuple[Array, Array]:
-        """Return two factors of the predictions, or weights (s, n_train, n_test) of the targets."""
-        device = spheres.device
-        train, test = spheres.kernels()
-        system = self._penalized(train, spheres)
-        if few:
-            right = device.double(targets)[None]
-            return device.xp.linalg.solve(system, right), device.double(test)
-        weights = device.xp.linalg.solve(system, device.double(test))
-        return _in_precision_of(test, weights, device), test
-
-    def _primal(self, spheres: SphereData, targets: Array, few: bool) -> tuple[Array, Array]:
-        """As `_dual`, with a system of the voxels."""
+    def _for_labellings(self, spheres: SphereData, targets: Array) -> Array:
+        """Return predictions by way of the voxels' weights: no product with test samples."""
         device, xp = spheres.device, spheres.device.xp
+        right = xp.swapaxes(targets, 0, 1)
+        if spheres.is_wide:
+            system = self._penalized(device.gram(spheres.train), spheres)
+            dual = xp.linalg.solve(system, device.double(right)[None])
+            weights = spheres.train @ _in_precision_of(targets, dual, device)
+        else:
+            system = self._penalized(spheres.scatter(), spheres)
+            solved = xp.linalg.solve(system, device.double(spheres.train @ right))
+            weights = _in_precision_of(targets, solved, device)
+        return xp.swapaxes(weights, 1, 2) @ spheres.test
+
+    def _for_test_samples(self, spheres: SphereData, targets: Array) -> Array:
+        """Return predictions by way of the weight of every training sample for a test sample."""
+        device, xp = spheres.device, spheres.device.xp
+        if spheres.is_wide:
+            train, test = spheres.kernels()
+            weights = xp.linalg.solve(self._penalized(train, spheres), device.double(test))
+            return targets @ _in_precision_of(targets, weights, device)
         system = self._penalized(spheres.scatter(), spheres)
-        if few:
-            right = device.double(spheres.train @ targets)
-            return xp.linalg.solve(system, right), device.double(spheres.test)
         solved = xp.linalg.solve(system, device.double(spheres.test))
-        solved = _in_precision_of(spheres.test, solved, device)
-        return xp.swapaxes(spheres.train, 1, 2) @ solved, spheres.test
+        train = xp.swapaxes(spheres.train, 1, 2)
+        return targets @ (train @ _in_precision_of(targets, solved, device))
 
     def _penalized(self, products: Array, spheres: SphereData) -> Array:
         """Return products (s, n, n) in double precision, with the penalty on the diagonals."""
@@ -93,6 +99,11 @@ class SphereNaiveBayes:
 
     var_smoothing: float = 1e-9
     tolerance = 5e-6
+
+    def __post_init__(self) -> None:
+        """Refuse a smoothing that leaves variances of 0."""
+        if not self.var_smoothing > 0:
+            raise ValueError(f"var_smoothing must be positive, found {self.var_smoothing}")
 
     def voxel_columns(self, values: Array, labels: Labels, device: Device) -> Array:
         """Return test samples and coefficients (a, b, c) of every voxel, side by side."""

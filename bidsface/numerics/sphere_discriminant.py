@@ -69,6 +69,11 @@ class SphereDiscriminant:
     shrinkage: float | None = None
     tolerance = 2e-5
 
+    def __post_init__(self) -> None:
+        """Refuse a shrinkage that leaves the covariance singular."""
+        if self.shrinkage is not None and not 0 < self.shrinkage <= 1:
+            raise ValueError(f"shrinkage must be above 0 and at most 1, found {self.shrinkage}")
+
     def voxel_columns(self, values: Array, labels: Labels, device: Device) -> Array:
         """See `bidsface.numerics.sphere_data.SphereClassifier`."""
         return values
