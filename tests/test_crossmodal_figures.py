@@ -304,6 +304,8 @@ def test_regions_without_scores_are_drawn_as_missing():
 def test_names_are_broken_before_capitals():
     assert wrap("one two three", 8) == "one two\nthree"
     assert wrap("leftSuperiorTemporalSulcus", 14) == "leftSuperior\nTemporalSulcus"
+    assert wrap("one to two, three (four)", 16) == "one to two,\nthree (four)"
+    assert wrap("one, two", 16) == "one, two"
     assert wrap("abcdefghij", 4) == "abcd\nefgh\nij"
     assert wrap("to leftSuperior", 12) == "to\nleftSuperior"
 

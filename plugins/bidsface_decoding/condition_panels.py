@@ -165,8 +165,10 @@ def _panel_grid(
 
 def _legend_columns(legend: Sequence[Artist]) -> int:
     """Return how many entries fit side by side."""
-    longest = max(len(str(entry.get_label())) for entry in legend)
-    return min(len(legend), int((WIDTH - 0.2) / (0.5 + 0.075 * longest)))
+    lengths = [len(str(entry.get_label())) for entry in legend]
+    if sum(0.55 + 0.067 * length for length in lengths) < WIDTH:
+        return len(legend)
+    return min(len(legend), int((WIDTH - 0.2) / (0.5 + 0.075 * max(lengths))))
 
 
 def _padded(grid: Grid[AnyPanel], n_columns: int) -> list[AnyPanel | None]:

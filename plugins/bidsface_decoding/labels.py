@@ -17,8 +17,12 @@ SMALLEST = 4.75  # points
 def wrap(text: str, width: int) -> str:
     """Break a text into lines of at most ``width`` letters.
 
-    Words that are too long are broken before capitals, if they have any, else anywhere.
+    It is broken behind its first comma, if it has one; words that are too long are broken before
+    capitals, if they have any, else anywhere.
     """
+    first, comma, rest = text.partition(", ")
+    if comma and len(text) > width:
+        return f"{wrap(f'{first},', width)}\n{wrap(rest, width)}"
     lines = [""]
     for word in text.split():
         for number, piece in enumerate(_pieces(word, max(width, 4))):
