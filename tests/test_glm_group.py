@@ -17,16 +17,19 @@ from glm_study import (
     the_map,
 )
 from nilearn.glm.second_level import SecondLevelModel, non_parametric_inference
+from nilearn.reporting import get_clusters_table
 from scipy import stats
+from scipy.ndimage import gaussian_filter
 
 from bidsface.analysis import Map, Results, Voxels
 from bidsface.derivatives.tables import check_columns
 from bidsface.errors import InputError
 from bidsface.statistics import fdr
 from bidsface_glm.analysis import Glm
-from bidsface_glm.anatomy import most_frequent
+from bidsface_glm.anatomy import Atlas, most_frequent
+from bidsface_glm.clusters import cluster_rows
 from bidsface_glm.cohort import find_cells, read_covariates, read_effects
-from bidsface_glm.corrections import CORRECTIONS, GroupMap
+from bidsface_glm.corrections import CORRECTIONS, Corrected, GroupMap
 from bidsface_glm.options import GlmOptions
 from bidsface_glm.overlap import Overlap
 from bidsface_glm.second_level import (
@@ -178,6 +181,29 @@ def test_planted_effect_is_found_by_every_correction():
     check_columns(table.frame, table.columns, "clusters")
     assert set(table.frame["correction"]) >= {"fdr", "bonferroni", "cluster", "permutation"}
     assert {figure.name for figure in results.figures} >= {"group", "groupFdr", "groupCluster"}
+
+
+def test_cluster_rows_are_those_of_nilearns_table():
+    smooth = gaussian_filter(np.random.default_rng(0).standard_normal(GRID.shape), 0.8)
+    t = 10 * smooth.ravel()[BRAIN.index]
+    significant = np.abs(t) > 2.0
+    atlas = Atlas(GRID, np.zeros(int(np.prod(GRID.shape)), int), {}, "none")
+    corrected = Corrected("fdr", "Fdr", "", significant, None)
+    ours = cluster_rows(t, BRAIN, corrected, atlas, 8.0)
+    shown = image(np.where(significant, t, 0.0))
+    theirs = get_clusters_table(shown, 1.0, two_sided=True, min_distance=8.0)
+    theirs["Cluster ID"] = theirs["Cluster ID"].astype(str)
+    assert len(ours) > 20
+    # nilearn leaves out numbers between positive and negative clusters.
+    letters = [name.str.strip("0123456789") for name in (ours["cluster"], theirs["Cluster ID"])]
+    np.testing.assert_array_equal(*letters)
+    assert ours["cluster"].iloc[-1].startswith(str((letters[0] == "").sum()))
+    assert (ours["peak_t"] < 0).any()
+    assert ours["cluster"].str.contains("a").any()
+    sizes = pd.to_numeric(theirs["Cluster Size (mm3)"], errors="coerce")
+    np.testing.assert_allclose(ours["peak_t"], theirs["Peak Stat"].astype(float))
+    np.testing.assert_allclose(ours[["x", "y", "z"]], theirs[["X", "Y", "Z"]].astype(float))
+    np.testing.assert_array_equal(ours["size"], sizes)
 
 
 def test_cluster_table_knows_places_and_sizes():

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
+from nibabel.affines import from_matvec
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from bidsface.analysis import Column, Entities, Table, Voxels
 from bidsface_glm.anatomy import Atlas
 from bidsface_glm.corrections import Corrected
-from bidsface_glm.images import image_of
 
 COLUMNS: Mapping[str, Column] = {
     "correction": Column("Correction for the number of voxels that the map was thresholded by"),
@@ -51,7 +53,7 @@ def cluster_rows(
     rows = pd.DataFrame(
         {
             "correction": corrected.name,
-            "cluster": found["Cluster ID"].astype(str),
+            "cluster": found["Cluster ID"],
             "x": found["X"].astype(float),
             "y": found["Y"].astype(float),
             "z": found["Z"].astype(float),
@@ -64,18 +66,43 @@ def cluster_rows(
 
 
 def _peaks(shown: NDArray[np.float64], voxels: Voxels, distance: float) -> pd.DataFrame:
-    """Return nilearn's table, which warns where a sign that it looks for is missing."""
+    """Return nilearn's table of a map that is 0 outside clusters: positive ones, then negative.
+
+    The table is made cluster by cluster, in a box around each: nilearn works through the whole
+    volume for every cluster, which takes minutes where there are hundreds.
+    """
+    flat = np.zeros(int(np.prod(voxels.grid.shape)))
+    flat[voxels.index] = shown
+    volume = flat.reshape(voxels.grid.shape)
+    frames = [
+        found.assign(**{"Peak Stat": sign * found["Peak Stat"]})
+        for sign in (1.0, -1.0)
+        for found in sorted(
+            _single_clusters(np.maximum(sign * volume, 0.0), voxels.grid.affine, distance),
+            key=lambda found: -float(found["Peak Stat"].iloc[0]),
+        )
+    ]
+    numbered = [
+        found.assign(**{"Cluster ID": f"{number}" + found["Cluster ID"].str.removeprefix("1")})
+        for number, found in enumerate(frames, start=1)
+    ]
+    return pd.concat(numbered, ignore_index=True)
+
+
+def _single_clusters(
+    volume: NDArray[np.float64], affine: NDArray[np.float64], distance: float
+) -> Iterator[pd.DataFrame]:
+    """Yield nilearn's table of each cluster (voxels that share faces) of a positive map."""
     from nilearn.reporting import get_clusters_table
 
-    both = bool((shown > 0).any() and (shown < 0).any())
-    flip = 1.0 if (shown > 0).any() else -1.0
-    found = get_clusters_table(
-        image_of(flip * shown, voxels),
-        stat_threshold=0.5 * float(np.abs(shown[shown != 0]).min()),
-        two_sided=both,
-        min_distance=distance,
-    )
-    return found.assign(**{"Peak Stat": flip * found["Peak Stat"].astype(float)})
+    labelled, _ = ndimage.label(volume > 0)
+    for number, box in enumerate(ndimage.find_objects(labelled), start=1):
+        inside = np.pad(np.where(labelled[box] == number, volume[box], 0.0), 1)
+        corner = np.array([side.start for side in box]) - 1
+        image = nib.Nifti1Image(inside, affine @ from_matvec(np.eye(3), corner))
+        lowest = float(inside[inside > 0].min())
+        found = get_clusters_table(image, 0.5 * lowest, min_distance=distance)
+        yield found.astype({"Cluster ID": str, "Peak Stat": float})
 
 
 def cluster_table(frames: Sequence[pd.DataFrame], entities: Entities, text: str) -> Table | None:

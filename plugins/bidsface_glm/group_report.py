@@ -84,7 +84,7 @@ def _figures(cell: GroupCell, tested: Tested, background: Background) -> list[Fi
 def _thresholded(
     cell: GroupCell, tested: Tested, corrected: Corrected, background: Background
 ) -> Figure:
-    name = f"Group, task {cell.cell.task}, contrast {tested.label}: {corrected.name}"
+    name = f"Group, task {cell.cell.task}, contrast {tested.label}: {corrected.description}"
     shown = np.where(corrected.significant, tested.group.found.t, np.nan)
     return Figure(
         f"group{corrected.end}",

@@ -75,7 +75,7 @@ class GlmOptions(AnalysisOptions):
     """Uncorrected p below which voxels form clusters (`cluster`, `permutation_clusters`)."""
     cluster_extent: int = Field(default=10, ge=1)
     """Voxels that a cluster must have (`cluster`)."""
-    n_permutations: int = Field(default=5000, ge=1)
+    n_permutations: int = Field(default=1000, ge=1)
     """Sign flips (mean) or permutations (covariates) of `permutation`."""
     permutation_clusters: bool = False
     """Test the size of clusters by the same permutations, too; takes several times as long."""

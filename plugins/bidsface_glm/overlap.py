@@ -83,7 +83,7 @@ def overlap_figure(
 ) -> Figure | None:
     """Return a figure of an overlap; None if neither map has a voxel."""
     first, second = overlap.tasks
-    names = {f"{first} only": PALETTE[0], f"{second} only": PALETTE[4], "both": PALETTE[1]}
+    names = {f"{first} only": PALETTE[0], f"{second} only": PALETTE[7], "both": PALETTE[1]}
     if overlap.counts[OPPOSITE]:
         names["both, opposite signs"] = PALETTE[6]
     if not overlap.codes.any():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from nilearn.glm import OLSModel
+from nilearn.glm.contrasts import Contrast
 from nilearn.mass_univariate import permuted_ols
 from numpy.typing import NDArray
 
@@ -43,12 +44,15 @@ def fit_group(effects: Floats, design: Floats, column: int, two_sided: bool = Tr
     two_sided : bool
         Of p.
     """
+    return statistics_of(_estimate(effects, design, column), two_sided)
+
+
+def _estimate(effects: Floats, design: Floats, column: int) -> Estimate:
     fitted = OLSModel(design).fit(effects)
     vector = np.zeros(design.shape[1])
     vector[column] = 1.0
     found = fitted.Tcontrast(vector)
-    estimate = Estimate(np.ravel(found.effect), np.ravel(found.sd) ** 2, float(found.df_den))
-    return statistics_of(estimate, two_sided)
+    return Estimate(np.ravel(found.effect), np.ravel(found.sd) ** 2, float(found.df_den))
 
 
 def can_leave_one_out(covariates: Floats) -> bool:
@@ -81,9 +85,9 @@ def leave_one_out_t(effects: Floats, covariates: Floats) -> Floats:
     t = np.empty((n_voxels, n_participants), dtype=np.float64)
     for left_out in range(n_participants):
         kept = np.arange(n_participants) != left_out
-        found = fit_group(effects[kept], group_design(covariates[kept]), 0).t
+        found = _estimate(effects[kept], group_design(covariates[kept]), 0)
         same = np.ptp(effects[kept], axis=0) == 0
-        t[:, left_out] = np.where(same, 0.0, found)
+        t[:, left_out] = np.where(same, 0.0, Contrast(found.effect, found.variance).stat())
     return t
 
 
