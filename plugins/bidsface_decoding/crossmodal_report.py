@@ -69,11 +69,21 @@ def score_figures(found: CrossDecoding, options: CrossmodalOptions) -> Iterator[
             "One panel per direction: trained on the first task, tested on the second. Squares: "
             "within the tested task; open circles: across tasks, not realigned; filled circles: "
             "after realignment; diamonds: ridge on head-motion parameters alone (grey within the "
-            "tested task). Dashed line: chance." + _stars_text(found),
+            "tested task). Dashed line: chance." + _caution(found) + _stars_text(found),
             {**found.plan.entities, "contrast": camel_case(samples, estimator, tag)},
         )
         if motion == KEPT:
             yield _confusions(found, variant)
+
+
+def _caution(found: CrossDecoding) -> str:
+    if not any(condition.is_realigned for condition in found.conditions):
+        return ""
+    return (
+        " Samples are paired by class before an aligner is fitted, which lends the training task "
+        "the tested task's classes: a realigned score is evidence for a common code only where "
+        "the training task's own patterns tell the classes apart, too."
+    )
 
 
 def _stars_text(found: CrossDecoding) -> str:

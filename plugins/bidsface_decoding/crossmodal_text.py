@@ -62,7 +62,9 @@ def participant_methods(options: CrossmodalOptions) -> str:
             "samples were paired by class: the k-th sample of a class in one task with the k-th in "
             "the other. The test samples were then mapped into the space of the training task. "
             "Neither labels nor samples of the left-out runs took part in scaling, alignment or "
-            "training."
+            "training. As pairs know the classes, a realigned score shows that the tested task's "
+            "patterns tell the classes apart; that the training task's do, too, is for the scores "
+            "within that task to show."
         )
     if options.permutations:
         sentences.append(
