@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsface.hookspecs import hookimpl
@@ -42,3 +43,9 @@ def bidsface_estimators() -> Mapping[str, Callable[..., Any]]:
     from bidsface_decoding.estimators import ESTIMATORS
 
     return {**ESTIMATORS, **ALIGNERS}
+
+
+@hookimpl
+def bidsface_recipes() -> Sequence[Path]:
+    """Return the recipe of the cross-modal study."""
+    return sorted((Path(__file__).parent / "recipes").glob("*.yaml"))
