@@ -493,11 +493,14 @@ def test_within_tasks_only():
 
 def test_tables_of_the_participant_level_are_understood():
     options = Crossmodal.Options(
-        permutations=9, group_draws=200, aligners=("ridge-alignment",), maps=False
+        permutations=4, group_draws=200, aligners=("ridge-alignment",), maps=False
     )
     analysis = Crossmodal("crossmodal", 1)
     participants = [
-        store(label, analysis.participant(make_two_tasks(label, seed=number), options))
+        store(
+            label,
+            analysis.participant(make_two_tasks(label, number, n_runs=3, per_class=3), options),
+        )
         for number, label in enumerate(("01", "02", "03"))
     ]
     results = analysis.group(participants, options)
