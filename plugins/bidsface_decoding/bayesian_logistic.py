@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import ThreadpoolController
 
 from bidsface.numerics.linear import Codes, Floats
 from bidsface_decoding.propagation.auxiliary import AuxiliaryPrior, IndependentPrior
@@ -25,6 +28,8 @@ from bidsface_decoding.propagation.loop import Fit, Settings, propagate, start_f
 from bidsface_decoding.propagation.sample_sites import logistic_moments
 from bidsface_decoding.propagation.scale_mixture import ScaleMixture
 
+FEW_SAMPLES = 1000
+"""Samples up to which fits use one thread, so that results do not depend on the number either."""
 TIE = 1e-9
 """Difference of log odds below which classes are equally probable."""
 
@@ -143,7 +148,8 @@ class BayesianLogisticRegression(ClassifierMixin, BaseEstimator):
         shared = isinstance(X, np.ndarray) and np.may_share_memory(samples, X)
         self._design = Design(samples.copy() if shared else samples)
         scales = self._scales()
-        fits = [self._fit_scale(float(scale), _problems(codes)) for scale in scales]
+        with _threads(len(samples)):
+            fits = [self._fit_scale(float(scale), _problems(codes)) for scale in scales]
         self._keep(fits, scales)
         return self
 
@@ -241,6 +247,18 @@ class BayesianLogisticRegression(ClassifierMixin, BaseEstimator):
     def _means(self, samples: NDArray[np.floating]) -> Floats:
         """Return mean activations, (n_samples, n_problems)."""
         return samples @ self.coef_mean_.T.astype(samples.dtype) + self.intercept_
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _threads(n_samples: int) -> AbstractContextManager[Any]:
+    """Keep small matrix products in one thread: others would mostly wait for each other."""
+    if n_samples > FEW_SAMPLES:
+        return nullcontext()
+    return _thread_pools().limit(limits=1, user_api="blas")
 
 
 def _problems(codes: Codes) -> Floats:
