@@ -45,6 +45,13 @@ CITATIONS: Mapping[str, str] = {
     "title = {A well-conditioned estimator for large-dimensional covariance matrices}, "
     "journal = {Journal of Multivariate Analysis}, volume = {88}, pages = {365--411}, "
     "year = {2004}, doi = {10.1016/S0047-259X(03)00096-4}}",
+    "vangerven2010": "@article{vangerven2010, author = {van Gerven, Marcel A. J. and Cseke, Botond "
+    "and de Lange, Floris P. and Heskes, Tom}, title = {Efficient {B}ayesian multivariate {fMRI} "
+    "analysis using a sparsifying spatio-temporal prior}, journal = {NeuroImage}, volume = {50}, "
+    "pages = {150--161}, year = {2010}, doi = {10.1016/j.neuroimage.2009.11.064}}",
+    "williams1995": "@article{williams1995, author = {Williams, Peter M.}, title = {Bayesian "
+    "regularization and pruning using a {L}aplace prior}, journal = {Neural Computation}, "
+    "volume = {7}, pages = {117--143}, year = {1995}, doi = {10.1162/neco.1995.7.1.117}}",
     "pedregosa2011": "@article{pedregosa2011, author = {Pedregosa, Fabian and Varoquaux, "
     'Ga{\\"e}l and Gramfort, Alexandre and others}, title = {Scikit-learn: machine learning in '
     "{P}ython}, journal = {Journal of Machine Learning Research}, volume = {12}, "
@@ -57,12 +64,16 @@ ESTIMATOR_TEXTS: Mapping[str, str] = {
     "lda": "linear discriminant analysis with Ledoit-Wolf shrinkage of the pooled covariance "
     "[@ledoit2004]",
     "logistic": "multinomial logistic regression with an L2 penalty [@pedregosa2011]",
+    "bayes": "Bayesian logistic regression, one class against the rest, with a sparsifying Laplace "
+    "prior [@williams1995] written as a scale mixture, its posterior approximated by expectation "
+    "propagation [@vangerven2010]",
 }
 
 DEFAULT_TEXTS: Mapping[str, str] = {
     "ridge": "the penalty being the number of voxels",
     "svm": "C = 1",
     "logistic": "C = 1",
+    "bayes": "scale = 1, for the bias 100",
 }
 
 FOLD_TEXTS: Mapping[str, str] = {
