@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from bidsface.analysis import Region, Samples, Voxels
 from bidsface.derivatives.names import file_path
-from bidsface.errors import InputError, RecipeError
+from bidsface.errors import InputError, RecipeError, UsageError
 from bidsface.figures import render_svg
 from bidsface_decoding.crossvalidation import leave_one_run_out, predict
 from bidsface_decoding.estimators import Ridge
@@ -241,6 +241,13 @@ def test_right_options_pass():
 def test_participant_without_the_tasks_is_an_input_error():
     with pytest.raises(InputError, match="has usable runs"):
         analysis().participant(make_participant(), options(tasks=("rest",)))
+
+
+def test_a_gpu_that_is_not_there_is_a_usage_error(monkeypatch):
+    monkeypatch.setattr("bidsface.numerics.devices.find_spec", lambda name: None)
+    light = SearchlightAnalysis("light", 1, device="cuda")
+    with pytest.raises(UsageError, match="--device cuda: torch is not installed"):
+        light.participant(make_participant(), options())
 
 
 def test_a_missing_task_is_told():

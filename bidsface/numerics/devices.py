@@ -64,7 +64,7 @@ class Processor:
     """NumPy on the processor."""
 
     name = "cpu"
-    batch = 1 << 20
+    batch = 2 << 20
 
     def __init__(self) -> None:
         self._buffers: dict[str, np.ndarray] = {}

@@ -15,7 +15,7 @@ from bidsface.analysis import (
     Results,
     refuse_unknown,
 )
-from bidsface.errors import RecipeError
+from bidsface.errors import RecipeError, UsageError
 
 
 class SearchlightOptions(AnalysisOptions):
@@ -85,9 +85,20 @@ class SearchlightAnalysis(Analysis):
     # to date has to answer at once.
 
     def participant(self, participant: Participant, options: SearchlightOptions) -> Results:
-        """Map a participant's tasks; see `bidsface_decoding.searchlight_participant`."""
+        """Map a participant's tasks; see `bidsface_decoding.searchlight_participant`.
+
+        Raises
+        ------
+        UsageError
+            If a GPU is wanted and there is none.
+        """
+        from bidsface.numerics.devices import find_device
         from bidsface_decoding.searchlight_participant import searchlight_participant
 
+        try:
+            find_device(self.device)
+        except ValueError as error:
+            raise UsageError(f"--{error}") from error
         seed = self.seed(participant.label, "permutations")
         return searchlight_participant(
             participant, build_classifier(options), options, seed, self.device

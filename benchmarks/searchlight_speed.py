@@ -1,0 +1,277 @@
+"""Searchlight: bidsface against nilearn's SearchLight, on the same two cores.
+
+An ellipsoid of 2 mm voxels, 96 samples (4 runs of 24 trials, 3 classes), scaling and ridge,
+leave-one-run-out. Accuracies of the same centres are compared one by one, those at the edge of the
+mask included; nilearn is timed on these, warm and at its best number of jobs, bidsface on the whole
+mask, for one labelling and for 100 permutations more.
+
+    python benchmarks/searchlight_speed.py [--centres 600] [--repeats 3] [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import nibabel as nib
+import nilearn
+import numpy as np
+from joblib import Parallel, delayed
+from nilearn.decoding import SearchLight
+from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from bidsface.numerics.map_tests import blocks
+from bidsface.numerics.neighbourhoods import Spheres
+from bidsface.numerics.searchlight import Searchlight
+from bidsface.numerics.sphere_classifiers import SphereRidge
+from bidsface.numerics.sphere_data import Probe, Split
+from bidsface_decoding.searchlight_maps import CENTRES
+
+sys.path.insert(0, str(Path(__file__).parent))
+from sections import machine, replace_section
+
+SHAPE, AFFINE = (36, 42, 32), np.diag([2.0, 2.0, 2.0, 1.0])
+N_RUNS, N_CLASSES, PER_CLASS, N_PERMUTATIONS, N_CORES = 4, 3, 8, 100, 2
+RADII, ALPHA, BRAIN = (6.0, 8.0), 100.0, 150_000
+TARGET, MOST_MAPS = 100.0, 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Samples (n_samples, n_voxels), classes and runs of the voxels ``index`` of the grid."""
+
+    X: np.ndarray
+    labellings: np.ndarray
+    runs: np.ndarray
+    index: np.ndarray
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Observed classes."""
+        return self.labellings[0]
+
+
+def make_study() -> Study:
+    """Make noise with a class pattern in a part of the ellipsoid."""
+    rng = np.random.default_rng(0)
+    grid = np.indices(SHAPE).reshape(3, -1).T + 0.5
+    half = np.array(SHAPE) / 2
+    index = np.flatnonzero((((grid - half) / half) ** 2).sum(axis=1) < 1)
+    once = np.repeat(np.arange(N_CLASSES), PER_CLASS)
+    runs = np.repeat(np.arange(N_RUNS), len(once))
+    rows = [
+        np.concatenate([rng.permutation(once) for _ in range(N_RUNS)])
+        for _ in range(1 + N_PERMUTATIONS)
+    ]
+    X = rng.standard_normal((len(runs), len(index)))
+    X[:, ::5] += 0.4 * rng.standard_normal((N_CLASSES, len(index[::5])))[rows[0]]
+    return Study(X.astype(np.float32), np.array(rows, dtype=np.int16), runs, index)
+
+
+def make_light(study: Study, radius: float, n_labellings: int) -> Searchlight:
+    """Return our searchlight."""
+    splits = []
+    for run in range(N_RUNS):
+        train, test = np.flatnonzero(study.runs != run), np.flatnonzero(study.runs == run)
+        splits.append(Split(train, (Probe(test, train, 0),)))
+    return Searchlight(
+        np.ascontiguousarray(study.X.T),
+        Spheres.of(SHAPE, AFFINE, study.index, radius),
+        splits,
+        study.labellings[:n_labellings],
+        N_CLASSES,
+        SphereRidge(ALPHA),
+        balanced=False,
+    )
+
+
+def ours(light: Searchlight, n_voxels: int) -> tuple[np.ndarray, float]:
+    """Return the maps (n_labellings, n_voxels) and seconds per centre."""
+    start = perf_counter()
+    parts = Parallel(n_jobs=N_CORES, backend="threading")(
+        delayed(light.scores)(np.arange(block.start, block.stop))
+        for block in blocks(n_voxels, CENTRES)
+    )
+    return np.concatenate(parts, axis=2)[0], (perf_counter() - start) / n_voxels
+
+
+class Reference:
+    """nilearn's searchlight at some centres."""
+
+    def __init__(self, study: Study, radius: float, centres: np.ndarray) -> None:
+        volume = np.zeros((int(np.prod(SHAPE)), len(study.runs)), dtype=np.float32)
+        volume[study.index] = study.X.T
+        self.image = nib.Nifti1Image(volume.reshape(*SHAPE, -1), AFFINE)
+        self.study, self.radius, self.where = study, radius, study.index[centres]
+        self.n_jobs = 1
+
+    def scores(self, where: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+        """Return accuracies and seconds per centre."""
+        chosen = self.where if where is None else where
+        light = SearchLight(
+            self._mask(self.study.index),
+            process_mask_img=self._mask(chosen),
+            radius=self.radius,
+            estimator=make_pipeline(StandardScaler(), RidgeClassifier(ALPHA)),
+            cv=LeaveOneGroupOut(),
+            n_jobs=self.n_jobs,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            start = perf_counter()
+            light.fit(self.image, self.study.codes, groups=self.study.runs)
+        return light.scores_.ravel()[chosen], (perf_counter() - start) / len(chosen)
+
+    def choose_jobs(self) -> None:
+        """Use the number of jobs at which it is fastest when warm."""
+        seconds = {}
+        for self.n_jobs in (1, N_CORES):
+            self.scores(self.where[:20])
+            seconds[self.n_jobs] = self.scores(self.where[:100])[1]
+        self.n_jobs = min(seconds, key=seconds.__getitem__)
+
+    def _mask(self, index: np.ndarray) -> nib.Nifti1Image:
+        mask = np.zeros(int(np.prod(SHAPE)), dtype=np.int8)
+        mask[index] = 1
+        return nib.Nifti1Image(mask.reshape(SHAPE), AFFINE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured at one radius; seconds per centre, one entry per repeat."""
+
+    radius: float
+    size: float
+    n_jobs: int
+    n_compared: int
+    n_edge: int
+    n_identical: int
+    largest: float
+    one: Sequence[float]
+    many: Sequence[float]
+    theirs: Sequence[float]
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster one map is."""
+        return float(np.median(self.theirs) / np.median(self.one))
+
+    @property
+    def maps(self) -> float:
+        """What 100 permutations cost, in maps."""
+        return float((np.median(self.many) - np.median(self.one)) / np.median(self.one))
+
+    @property
+    def reached(self) -> bool:
+        """Whether all targets are reached; one sample is 1/96 of the accuracy."""
+        agrees = self.n_identical >= 0.999 * self.n_compared and self.largest < 1.01 / 96
+        return agrees and self.ratio >= TARGET and self.maps < MOST_MAPS
+
+
+def measure(study: Study, radius: float, n_centres: int, repeats: int) -> Row:
+    """Compare and time, taking turns."""
+    one, every = make_light(study, radius, 1), make_light(study, radius, 1 + N_PERMUTATIONS)
+    sizes, n = one.spheres.sizes(), len(study.index)
+    rng = np.random.default_rng(1)
+    centres = np.sort(rng.choice(n, n_centres, replace=False))
+    reference = Reference(study, radius, centres)
+    reference.choose_jobs()
+    ours(one, 2 * CENTRES)
+    seconds: dict[str, list[float]] = {"one": [], "many": [], "theirs": []}
+    for _ in range(repeats):
+        expected, theirs = reference.scores()
+        found, mine = ours(one, n)
+        _, all_mine = ours(every, n)
+        seconds["theirs"].append(theirs)
+        seconds["one"].append(mine)
+        seconds["many"].append(all_mine)
+        print(
+            f"  {radius:g} mm: nilearn {1e3 * theirs:.2f}, one map {1e3 * mine:.3f}, "
+            f"with permutations {1e3 * all_mine:.3f} ms a centre",
+            flush=True,
+        )
+    away = np.abs(found[0, centres] - expected)
+    return Row(
+        radius,
+        float(sizes.mean()),
+        reference.n_jobs,
+        n_centres,
+        int((sizes[centres] < sizes.max()).sum()),
+        int((away < 2e-6).sum()),
+        float(away.max()),
+        seconds["one"],
+        seconds["many"],
+        seconds["theirs"],
+    )
+
+
+def report(study: Study, rows: Sequence[Row]) -> str:
+    """Return the section of the document."""
+    lines = [
+        "## Searchlight",
+        "",
+        f"{len(study.index):,} voxels of 2 mm, 96 samples in {N_RUNS} runs, {N_CLASSES} classes, "
+        f"scaling and ridge, leave-one-run-out, on {N_CORES} cores ({machine()}).",
+        "`python benchmarks/searchlight_speed.py --write` measures it again. Milliseconds per "
+        f"centre (median of {len(rows[0].one)} repeats, in turns):",
+        "",
+        f"| radius | voxels in a sphere | nilearn {nilearn.__version__} | bidsface | ratio "
+        f"| {N_PERMUTATIONS} permutations more | in maps |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        one, many, theirs = (1e3 * np.median(v) for v in (row.one, row.many, row.theirs))
+        lines.append(
+            f"| {row.radius:g} mm | {row.size:.0f} | {theirs:.1f} (`n_jobs={row.n_jobs}`) "
+            f"| {one:.3f} | {row.ratio:.0f} | {many - one:.3f} | {row.maps:.1f} |"
+        )
+    lines += [""]
+    for row in rows:
+        lines.append(
+            f"{row.radius:g} mm: of {row.n_compared} random centres, {row.n_edge} of them cut by "
+            f"the edge of the mask, {row.n_identical} have the accuracy that nilearn finds with "
+            f"`make_pipeline(StandardScaler(), RidgeClassifier({ALPHA:g}))`; the largest "
+            f"difference is {row.largest * 96:.1f} samples of 96. A whole brain of {BRAIN:,} "
+            f"voxels takes {BRAIN * np.median(row.one):.0f} s "
+            f"({BRAIN * np.median(row.many) / 60:.1f} minutes with {N_PERMUTATIONS} "
+            f"permutations), with nilearn {BRAIN * np.median(row.theirs) / 3600:.1f} hours."
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the benchmark; the exit status tells whether the targets were reached."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--centres", type=int, default=600)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--radius", type=float, nargs="*", default=list(RADII))
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:N_CORES])
+    study = make_study()
+    with threadpool_limits(1):
+        rows = [
+            measure(study, radius, arguments.centres, arguments.repeats)
+            for radius in arguments.radius
+        ]
+    text = report(study, rows)
+    print(text)
+    if arguments.write:
+        document = Path(__file__).parents[1] / "docs" / "performance.md"
+        replace_section(document, "searchlight_speed", text)
+    return 0 if all(row.reached for row in rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
