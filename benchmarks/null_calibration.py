@@ -10,18 +10,13 @@ test that permutes single volumes of 3-volume trials is run, too: it rejects far
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from threadpoolctl import threadpool_limits
 
 from bidsface.analysis import Region, Samples
 from bidsface.numerics.permutations import relabel
@@ -39,9 +34,8 @@ from bidsface_decoding.plan import plan_task
 from bidsface_decoding.task import TaskDecoding, decode_task
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sections import replace_section
+from calibration import LEVEL, Kind, Part, calibrate
 
-LEVEL, CONFIDENCE = 0.05, 0.999
 N_PARTICIPANTS, N_RUNS, PER_CLASS, N_VOLUMES, N_VOXELS = 8, 4, 4, 3, 24
 CLASSES = ("anger", "disgust", "joy")
 SHARED = 0.5  # share of the noise variance that the volumes of a trial have in common
@@ -52,14 +46,6 @@ REGIONS = [
     Region("third", np.arange(18, 24), "noise"),
 ]
 OPTIONS = DecodingOptions(permutations=N_PERMUTATIONS, maps=False)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of p-value: what it is, and whether its test is exact or only conservative."""
-
-    name: str
-    exact: bool
 
 
 KINDS = (
@@ -78,9 +64,9 @@ KINDS = (
     Kind("participant: permutation p, a class in 2 of 4 runs", False),
     Kind("group: Wilcoxon p, a class in 2 of 4 runs", False),
     Kind("group: permutation p, a class in 2 of 4 runs", True),
+    Kind("NOT OFFERED: Wilcoxon against 1/K, a class in 2 of 4 runs", False, offered=False),
+    Kind("NOT OFFERED: permuting single volumes of 3-volume trials", False, offered=False),
 )
-UNIFORM = Kind("NOT OFFERED: Wilcoxon against 1/K, a class in 2 of 4 runs", False)
-NAIVE = Kind("NOT OFFERED: permuting single volumes of 3-volume trials", False)
 
 
 def make_kinds(rng: np.random.Generator, sparse: bool = False) -> list[Samples]:
@@ -201,18 +187,6 @@ def group_test(
     return group_permutation(observed, nulls, N_DRAWS, seed)
 
 
-def judge(rates: Mapping[Kind, float], n: int) -> tuple[list[str], bool]:
-    """Return table rows, and whether every test holds its level."""
-    low, high = (edge / n for edge in stats.binom.interval(CONFIDENCE, n, LEVEL))
-    rows, good = [], True
-    for kind, rate in rates.items():
-        held = rate <= high and (rate >= low or not kind.exact)
-        good &= held or kind in (UNIFORM, NAIVE)
-        wanted = f"{low:.3f} to {high:.3f}" if kind.exact else f"at most {high:.3f}"
-        rows.append(f"| {kind.name} | {rate:.4f} | {wanted} | {'yes' if held else '**no**'} |")
-    return rows, good
-
-
 def report(rows: Sequence[str], n: int, seconds: float) -> str:
     """Return the section of the document."""
     table = "\n".join(rows)
@@ -239,23 +213,7 @@ row before it shows why chance is the mean of the permutations, not 1/K, where f
 
 def main() -> int:
     """Run the calibration; the exit status tells whether every test holds its level."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-sets", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", action="store_true", help="write docs/validation.md")
-    arguments = parser.parse_args()
-    start, n = perf_counter(), arguments.data_sets
-    with threadpool_limits(1):
-        seeds = np.random.SeedSequence(arguments.seed).spawn(n)
-        p = np.array([list(p_values(seed)) for seed in seeds])
-    rates = dict(zip((*KINDS, UNIFORM, NAIVE), (p <= LEVEL + 1e-12).mean(axis=0), strict=True))
-    rows, good = judge(rates, n)
-    text = report(rows, n, perf_counter() - start)
-    print(text)
-    if arguments.write:
-        document = Path(__file__).parents[1] / "docs" / "validation.md"
-        replace_section(document, "null_calibration", text)
-    return 0 if good else 1
+    return calibrate(__doc__.splitlines()[0], "null_calibration", [Part(KINDS, p_values)], report)
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def _compute(
         f"bids::{file.path}"
         for receipt in receipts
         for file in receipt.files
-        if file.kind == "table"
+        if file.kind in ("table", "map")
     )
     provenance = Provenance(
         sources=sources,

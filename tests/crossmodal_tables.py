@@ -1,4 +1,4 @@
-"""Tables of participants as the participant level of `crossmodal` writes them, with known effects."""
+"""Tables as the participant level of `crossmodal` writes them, with known effects."""
 
 from __future__ import annotations
 

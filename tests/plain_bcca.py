@@ -42,6 +42,7 @@ class PlainBCCA:
         self.Z -= self.Z.mean(axis=0)
         self.cov_Z = np.eye(n_components)
         self.W, self.cov_W = [None] * self.M, [None] * self.M
+        self.totals = [np.sum(view**2) for view in self.X]
         variances = [view.var() for view in self.X]
         self.a_tau = [PRIOR + self.n * p / 2 for p in self.p]
         self.b_tau = [a * v / 1000 for a, v in zip(self.a_tau, variances, strict=True)]
@@ -105,9 +106,8 @@ class PlainBCCA:
 
     def squared_error(self, m):
         """E |X - Z W'|^2."""
-        residual = self.X[m] - self.Z @ self.W[m].T
-        own = np.trace(self.WW(m) @ self.ZZ()) - np.sum((self.Z @ self.W[m].T) ** 2)
-        return np.sum(residual**2) + own
+        cross = np.sum((self.X[m].T @ self.Z) * self.W[m])
+        return self.totals[m] - 2 * cross + np.sum(self.WW(m) * self.ZZ())
 
     def elbo(self):
         total = gaussian_prior_and_entropy(self.Z, self.cov_Z, np.ones(self.K), np.zeros(self.K))

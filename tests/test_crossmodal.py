@@ -477,3 +477,20 @@ def test_classifiers_of_other_plugins_are_fitted_once_per_task_and_fold():
     )
     assert log == [(24, 4)] + [(36, 40)] * 8
     assert len(means_of(results).loc["counting"]) == 2 + 2 + 4
+
+
+def test_the_bayesian_classifier_decodes_and_has_maps_of_importance():
+    results = analyse(
+        make_two_tasks(effect=1.5, n_runs=3, per_class=3),
+        estimators=["bayes"],
+        regions=["turned"],
+        map_regions=["turned"],
+        maps=True,
+        motion_control=False,
+    )
+    scores = means_of(results).loc["bayes"]["value"]
+    assert scores["display", "observe", "ridge-alignment", "turned"] > 0.7
+    assert scores["display", "observe", "none", "turned"] < 0.7
+    assert [one.stat for one in results.maps] == ["weight", "pattern", "importance"] * 2
+    assert {one.values.shape for one in results.maps} == {(40, 3)}
+    assert "vangerven2010" in results.citations

@@ -87,6 +87,7 @@ def accuracy_figure(panels: Sequence[BarPanel], label: str, null_bands: bool) ->
 
 
 def draw_bars(ax: Axes, panel: BarPanel, names: Sequence[str], null_bands: bool) -> None:
+    """Draw the rows of a panel into axes; ``names`` are the rows from top to bottom."""
     _draw_chance(ax, panel, names)
     for bar in panel.bars:
         row = names.index(bar.name)
