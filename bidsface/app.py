@@ -84,7 +84,8 @@ def _run_levels(work: Work, dataset: Dataset) -> Outcome:
             _group_level(work, dataset, ready, tally)
         if _stopped(work, tally):
             break
-    if "group" in settings.levels and not work.output.is_current("group.html"):
+    wanted = "group" in settings.levels and not _stopped(work, tally)
+    if wanted and not work.output.is_current("group.html"):
         write_group_report(work.output, work.context)
     write_citations(work.output)
     return _outcome(work, tally)
