@@ -471,7 +471,10 @@ def test_motion_without_parameters_is_told():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"estimators": ["lasso"]}, "unknown estimator 'lasso'; there are bayes, lda, logistic, ridge"),
+        (
+            {"estimators": ["lasso"]},
+            "there are bayes, lda, logistic, ridge",
+        ),
         ({"estimator_options": {"svm": {"C": 1}}}, "svm is not among the estimators ridge"),
         ({"estimator_options": {"ridge": {"C": 1}}}, "options are alpha"),
         ({"estimator_options": {"ridge": {"alpha": -1}}}, "estimator_options.ridge: .*alpha"),
@@ -488,7 +491,10 @@ def test_wrong_options_are_named(options, message):
         ({"samples": ["betas"]}, "samples: no 'betas' in the recipe; there is: averages"),
         ({"regions": ["nose"]}, "regions: no 'nose' in the recipe; there is: brain, faces"),
         ({"map_regions": ["nose"]}, "map_regions: no 'nose' in the recipe"),
-        ({"estimators": ["lasso"]}, "unknown estimator 'lasso'; there are bayes, lda, logistic, ridge"),
+        (
+            {"estimators": ["lasso"]},
+            "there are bayes, lda, logistic, ridge",
+        ),
     ],
 )
 def test_options_that_do_not_fit_the_recipe_are_refused_before_data_are_read(options, message):
