@@ -27,6 +27,8 @@ from bidsface_decoding.task import decode_task
 
 SEED = np.random.SeedSequence(5)
 
+UNKNOWN_ESTIMATOR = "unknown estimator 'lasso'; there are bayes, lda, logistic, ridge"
+
 
 def analyse(participant, **options):
     analysis = Decoding("within", 1)
@@ -473,7 +475,7 @@ def test_motion_without_parameters_is_told():
     [
         (
             {"estimators": ["lasso"]},
-            "there are bayes, lda, logistic, ridge",
+            UNKNOWN_ESTIMATOR,
         ),
         ({"estimator_options": {"svm": {"C": 1}}}, "svm is not among the estimators ridge"),
         ({"estimator_options": {"ridge": {"C": 1}}}, "options are alpha"),
@@ -493,7 +495,7 @@ def test_wrong_options_are_named(options, message):
         ({"map_regions": ["nose"]}, "map_regions: no 'nose' in the recipe"),
         (
             {"estimators": ["lasso"]},
-            "there are bayes, lda, logistic, ridge",
+            UNKNOWN_ESTIMATOR,
         ),
     ],
 )
