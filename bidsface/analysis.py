@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -16,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from bidsface.errors import RecipeError
+from bidsface.errors import InputError, RecipeError
 from bidsface.geometry import Grid, Region, Voxels
+from bidsface.measurements import BoldRun, Samples
 from bidsface.results import (
     Column,
     Entities,
@@ -33,6 +33,7 @@ from bidsface.results import (
     StoredTable,
     Summary,
     Table,
+    cited,
 )
 
 __all__ = [
@@ -58,7 +59,9 @@ __all__ = [
     "Summary",
     "Table",
     "Voxels",
+    "cited",
     "refuse_unknown",
+    "usable_tasks",
 ]
 
 Item = TypeVar("Item")
@@ -69,71 +72,6 @@ class AnalysisOptions(BaseModel):
     """Base of an analysis's options; unknown keys are refused and values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Labelled samples of one participant and task.
-
-    Attributes
-    ----------
-    name : str
-        Name of the kind of samples in the recipe, such as ``averages``.
-    X : ndarray of shape (n_samples, n_voxels), float32
-        Cleaned data; columns are the participant's ``voxels``.
-    table : DataFrame of n_samples rows
-        ``trial_type`` (str, the class after merging), ``event`` (int, unique per participant: the
-        exchangeable unit), ``block`` (str, unique per run: the cross-validation unit),
-        ``session`` (str or ``n/a``), ``run_index`` (str), ``onset`` and ``time`` (s; of the event
-        and of the sample).
-    motion : ndarray of shape (n_samples, n_parameters)
-        Head-motion parameters of the same samples, filtered like the data but never regressed out.
-    entities : mapping
-        BIDS entities that all pooled runs have in common (``ses``, ``task``, ``acq``, ``space``,
-        ...), without ``sub``; results made of these samples carry them in their names.
-    """
-
-    name: str
-    X: NDArray[np.float32]
-    table: pd.DataFrame
-    motion: NDArray[np.float64]
-    entities: Entities
-
-
-@dataclass(frozen=True, eq=False)
-class BoldRun:
-    """One run of a participant, for models of the time series.
-
-    Attributes
-    ----------
-    block : str
-        Name of the run within its participant, such as ``ses-1_task-display_run-2``.
-    entities : mapping
-        BIDS entities for the names of results, without ``sub`` and ``desc``.
-    repetition_time : float
-        s.
-    times : ndarray of shape (n_kept,)
-        s; when the volumes that are neither dropped nor censored were acquired.
-    events : DataFrame
-        ``onset``, ``duration`` (s) and ``trial_type`` of the classes' events, by onset.
-    others : DataFrame
-        The same of further events that evoke responses but are not of a class (catch trials, say).
-    confounds : DataFrame of n_kept rows
-        Columns that the recipe's cleaning chooses; nothing is missing.
-    load : callable
-        ``load(fwhm)`` reads the run: (n_kept, n_voxels) float32, columns being the participant's
-        ``brain``, smoothed with a Gaussian of that full width at half maximum (mm; None for none)
-        and otherwise as fMRIPrep wrote it.
-    """
-
-    block: str
-    entities: Entities
-    repetition_time: float
-    times: NDArray[np.float64]
-    events: pd.DataFrame
-    others: pd.DataFrame
-    confounds: pd.DataFrame
-    load: Callable[[float | None], NDArray[np.float32]]
 
 
 class Participant(Protocol):
@@ -192,6 +130,35 @@ def refuse_unknown(key: str, names: str | Sequence[str], known: Collection[str])
     for name in (names,) if isinstance(names, str) else names:
         if name not in known:
             raise RecipeError(f"{key}: no {name!r} in the recipe; there is: {', '.join(known)}")
+
+
+def usable_tasks(
+    participant: Participant, wanted: Iterable[str], done: str
+) -> tuple[list[str], list[str]]:
+    """Return which tasks a participant has, and what to say of those that it lacks.
+
+    Parameters
+    ----------
+    participant : Participant
+    wanted : iterable of str
+        Tasks; none means all that the participant has.
+    done : str
+        What is not done with a missing task, such as ``decoded``.
+
+    Raises
+    ------
+    InputError
+        If the participant has none of them.
+    """
+    asked = list(wanted) or list(participant.tasks)
+    present = [task for task in asked if task in participant.tasks]
+    if not present:
+        raise InputError(
+            f"sub-{participant.label}: none of the tasks {', '.join(asked) or '(any)'} has usable "
+            f"runs, found {', '.join(participant.tasks) or 'none'}"
+        )
+    missing = [task for task in asked if task not in present]
+    return present, [f"task {task} has no usable runs and was not {done}" for task in missing]
 
 
 class Analysis(ABC):

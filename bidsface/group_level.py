@@ -125,11 +125,13 @@ def process_group(
     """
     members = group_members(output, analysis, participants, loaded, settings)
     kind = build_analysis(analysis, loaded, plugins, settings.random_seed)
+    used = kind.columns_used(loaded.options[analysis])
     try:
-        table = people() if kind.columns_used(loaded.options[analysis]) else pd.DataFrame()
+        table = people() if used else pd.DataFrame()
     except InputError as error:
         return GroupOutcome(failure=f"group, {analysis}: {error}", notes=members.notes)
-    unit = group_unit(analysis, loaded, members.receipts, plugins, settings, table)
+    columns = table[[name for name in used if name in table.columns]]
+    unit = group_unit(analysis, loaded, members.receipts, plugins, settings, columns)
     if not settings.force and output.is_done(unit):
         return GroupOutcome(kept=True, notes=members.notes)
     try:

@@ -125,20 +125,20 @@ def group_unit(
     receipts: Sequence[Receipt],
     plugins: Plugins,
     settings: Settings,
-    table: pd.DataFrame,
+    columns: pd.DataFrame,
 ) -> Unit:
     """Return the unit of one analysis at group level.
 
-    It follows from the receipts that it reads, and from the columns of ``participants.tsv``.
+    It follows from the receipts that it reads, and from the columns of ``participants.tsv`` that
+    it uses.
     """
     read = sorted(
         (receipt.unit.participant or "", receipt.unit.fingerprint) for receipt in receipts
     )
     options = unit_options(loaded, analysis, settings)
-    used = build_analysis(analysis, loaded, plugins, 0).columns_used(loaded.options[analysis])
-    people = [label for label, _ in read if label in table.index]
-    columns = {name: table.loc[people, name].to_dict() for name in used if name in table.columns}
-    fingerprint = _digest(read, options, _code(plugins), settings.random_seed, columns)
+    people = [label for label, _ in read if label in columns.index]
+    values = columns.loc[people].to_dict()
+    fingerprint = _digest(read, options, _code(plugins), settings.random_seed, values)
     return Unit("group", analysis, None, fingerprint)
 
 

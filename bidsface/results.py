@@ -168,6 +168,11 @@ class Results:
                 raise PluginError(f"Results.{name} must be a list of sentences, found one string")
 
 
+def cited(text: str, citations: Mapping[str, str]) -> dict[str, str]:
+    """Return the BibTeX entries that a text cites as ``[@key]``."""
+    return {key: entry for key, entry in citations.items() if f"@{key}" in text}
+
+
 @dataclass(frozen=True, eq=False)
 class StoredTable:
     """A table of an earlier result, read back when its ``load`` is called."""

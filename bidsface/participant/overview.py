@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bidsface.analysis import Figure, Parcellation, Results, Summary
+from bidsface.analysis import Figure, Parcellation, Results, Summary, cited
 from bidsface.participant.methods import CITATIONS, methods_text
 from bidsface.participant.preparation import PreparedRun, classes_not_found
 from bidsface.samples import output_entities
@@ -28,7 +28,7 @@ def describe_participant(participant: LoadedParticipant) -> Results:
         figures=_carpets(participant),
         summaries=(_runs(participant), _classes(participant), _regions(participant)),
         methods=text,
-        citations={key: entry for key, entry in CITATIONS.items() if f"@{key}" in text},
+        citations=cited(text, CITATIONS),
         highlights=(_highlight(participant),),
         warnings=_warnings(participant),
     )

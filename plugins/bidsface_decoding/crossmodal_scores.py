@@ -44,17 +44,24 @@ MOTION_COLUMN = Column(
         "coefficients from training runs",
     },
 )
+
+
+def with_conditions(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Return columns of scores with those that tell conditions apart, and one metric more."""
+    levels = {
+        **(columns["metric"].levels or {}),
+        DISPLACEMENT: "Mean framewise displacement (mm) of a task",
+    }
+    return {
+        **columns,
+        "aligner": ALIGNER_COLUMN,
+        "motion": MOTION_COLUMN,
+        "metric": Column(columns["metric"].description, levels=levels),
+    }
+
+
 _WORDS: Mapping[str, Column] = {
-    **GROUP_COLUMNS,
-    "aligner": ALIGNER_COLUMN,
-    "motion": MOTION_COLUMN,
-    "metric": Column(
-        "What `value` is",
-        levels={
-            **(GROUP_COLUMNS["metric"].levels or {}),
-            DISPLACEMENT: "Mean framewise displacement (mm) of a task",
-        },
-    ),
+    **with_conditions(GROUP_COLUMNS),
     "value": Column("Mean of the participants: a score, 0 to 1, or framewise displacement in mm"),
     "p_fdr": Column(
         "`p` adjusted by Benjamini and Hochberg over the regions of the same tasks, aligner, "

@@ -11,7 +11,7 @@ import pandas as pd
 from bidsface.analysis import Column, Matrix, Table
 from bidsface_decoding.conditions import KEPT
 from bidsface_decoding.crossmodal_outcomes import CrossDecoding, CrossOutcome
-from bidsface_decoding.crossmodal_scores import ALIGNER_COLUMN, DISPLACEMENT, MOTION_COLUMN
+from bidsface_decoding.crossmodal_scores import DISPLACEMENT, with_conditions
 from bidsface_decoding.options import MOTION
 from bidsface_decoding.tables import (
     PREDICTION_COLUMNS,
@@ -25,16 +25,7 @@ _FAMILY = "of the same tasks, aligner, samples, classifier and treatment of head
 _KEYS = ("roi_name", "estimator", "aligner", "motion", "samples", "train_task", "test_task")
 _ORDER = (*_KEYS, "metric", "class", "fold", "value", "chance", "p", "p_fdr", "p_fwe", "n")
 _WORDS: Mapping[str, Column] = {
-    **SCORE_COLUMNS,
-    "aligner": ALIGNER_COLUMN,
-    "motion": MOTION_COLUMN,
-    "metric": Column(
-        "What `value` is",
-        levels={
-            **(SCORE_COLUMNS["metric"].levels or {}),
-            DISPLACEMENT: "Mean framewise displacement (mm) of a task",
-        },
-    ),
+    **with_conditions(SCORE_COLUMNS),
     "fold": Column("Number of the run that was left out of all tasks; `mean` for the mean"),
     "value": Column("The score, 0 to 1, or framewise displacement in mm"),
     "p": Column(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bidsface.analysis import cited
 from bidsface_decoding import text
 from bidsface_decoding.crossmodal_options import CROSS, REALIGNED, WITHIN, CrossmodalOptions
 from bidsface_decoding.scoring import METRICS
@@ -113,4 +114,4 @@ def listed(parts: Sequence[str]) -> str:
 
 def citations_of(methods: str) -> dict[str, str]:
     """Return the entries that a text cites."""
-    return {key: entry for key, entry in CITATIONS.items() if f"@{key}" in methods}
+    return cited(methods, CITATIONS)

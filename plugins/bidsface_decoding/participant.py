@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bidsface.analysis import Figure, Map, Participant, Region, Results
+from bidsface.analysis import Figure, Map, Participant, Region, Results, usable_tasks
 from bidsface.errors import InputError, RecipeError
 from bidsface_decoding import report, tables, text
 from bidsface_decoding.maps import weight_maps
@@ -42,7 +42,7 @@ def decode_participant(
     """
     regions = _regions(participant, options)
     found: list[TaskDecoding] = []
-    tasks, warnings = _tasks(participant, options)
+    tasks, warnings = usable_tasks(participant, options.tasks, "decoded")
     for task in tasks:
         kinds = task_samples(participant, task, options)
         plan = plan_task(task, kinds, options, seed(task))
@@ -88,19 +88,6 @@ def _maps(
             maps.extend(made)
             notes.extend(said)
     return maps, list(dict.fromkeys(notes))
-
-
-def _tasks(participant: Participant, options: DecodingOptions) -> tuple[list[str], list[str]]:
-    """Return the tasks to decode, and warnings about those that the participant lacks."""
-    wanted = options.tasks or tuple(participant.tasks)
-    present = [task for task in wanted if task in participant.tasks]
-    if not present:
-        raise InputError(
-            f"sub-{participant.label}: none of the tasks {', '.join(wanted) or '(any)'} has usable "
-            f"runs, found {', '.join(participant.tasks) or 'none'}"
-        )
-    missing = [task for task in wanted if task not in present]
-    return present, [f"task {task} has no usable runs and was not decoded" for task in missing]
 
 
 def _results(

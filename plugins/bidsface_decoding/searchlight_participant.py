@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bidsface.analysis import Map, Participant, Region, Results
+from bidsface.analysis import Map, Participant, Region, Results, usable_tasks
 from bidsface.errors import InputError
 from bidsface.numerics.sphere_data import SphereClassifier
 from bidsface_decoding import searchlight_report, searchlight_text
@@ -80,7 +80,8 @@ def map_participant(
 ) -> Found:
     """Return the maps of a participant and their tests; see `searchlight_participant`."""
     region = find_region(participant, options)
-    tasks, notes = _tasks(participant, options)
+    named = dict.fromkeys(task for pair in options.directions for task in pair)
+    tasks, notes = usable_tasks(participant, named or options.tasks, "decoded")
     name = options.samples or participant.sample_names[0]
     kinds = {task: [participant.samples(name, task)] for task in tasks}
     plan = plan_crossmodal(kinds, options.permutations, seed, aligned=False)
@@ -110,23 +111,6 @@ def find_region(participant: Participant, options: SearchlightOptions) -> Region
     if not regions:
         raise InputError(f"sub-{participant.label}: the region of the searchlight was not found")
     return max(regions, key=lambda region: len(region.columns))
-
-
-def _tasks(participant: Participant, options: SearchlightOptions) -> tuple[list[str], list[str]]:
-    """Return the tasks that take part, and notes on those that the participant lacks."""
-    named = list(dict.fromkeys(task for pair in options.directions for task in pair))
-    wanted = named or list(options.tasks or participant.tasks)
-    present = [task for task in wanted if task in participant.tasks]
-    if not present:
-        raise InputError(
-            f"sub-{participant.label}: none of the tasks {', '.join(wanted) or '(any)'} has usable "
-            f"runs, found {', '.join(participant.tasks) or 'none'}"
-        )
-    return present, [
-        f"task {task} has no usable runs and was not decoded"
-        for task in wanted
-        if task not in present
-    ]
 
 
 def _missing(directions: Sequence[Direction], maps: Sequence[DirectionMaps]) -> list[str]:

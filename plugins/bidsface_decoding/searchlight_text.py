@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bidsface.analysis import cited
 from bidsface_decoding import text
 from bidsface_decoding.scoring import METRICS
 from bidsface_decoding.searchlight import SearchlightOptions
@@ -77,6 +78,4 @@ def group_methods(options: SearchlightOptions) -> str:
 
 def citations_of(written: str) -> dict[str, str]:
     """Return the entries that a text cites."""
-    return {
-        key: entry for key, entry in {**text.CITATIONS, **CITATIONS}.items() if f"@{key}" in written
-    }
+    return cited(written, {**text.CITATIONS, **CITATIONS})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bidsface.analysis import cited
 from bidsface_decoding.options import DecodingOptions, NamesEstimators
 from bidsface_decoding.scoring import METRICS
 
@@ -132,7 +133,7 @@ def group_methods(permuted: bool, group_draws: int) -> str:
 
 def citations_of(text: str) -> dict[str, str]:
     """Return the entries that a text cites."""
-    return {key: entry for key, entry in CITATIONS.items() if f"@{key}" in text}
+    return cited(text, CITATIONS)
 
 
 def estimators_text(options: NamesEstimators) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bidsface.analysis import BoldRun, Entities, Map, Participant, Results, Voxels
+from bidsface.analysis import BoldRun, Entities, Map, Participant, Results, Voxels, usable_tasks
 from bidsface.errors import InputError
 from bidsface_glm import report, text
 from bidsface_glm.contrasts import Weights
@@ -95,7 +95,7 @@ def model_tasks(participant: Participant, options: GlmOptions) -> tuple[list[Tas
     InputError
         If the participant has none of the tasks, or no contrast can be estimated.
     """
-    tasks, warnings = _tasks(participant, options)
+    tasks, warnings = usable_tasks(participant, options.tasks, "modelled")
     runs = {task: participant.bold_runs(task) for task in tasks}
     models = [_model_task(participant, task, runs, options) for task in tasks]
     warnings.extend(note for model in models for note in model.notes)
@@ -104,19 +104,6 @@ def model_tasks(participant: Participant, options: GlmOptions) -> tuple[list[Tas
             f"sub-{participant.label}: no contrast could be estimated; {'; '.join(warnings)}"
         )
     return models, warnings
-
-
-def _tasks(participant: Participant, options: GlmOptions) -> tuple[list[str], list[str]]:
-    """Return the tasks to model, and warnings about those that the participant lacks."""
-    wanted = options.tasks or tuple(participant.tasks)
-    present = [task for task in wanted if task in participant.tasks]
-    if not present:
-        raise InputError(
-            f"sub-{participant.label}: none of the tasks {', '.join(wanted) or '(any)'} has usable "
-            f"runs, found {', '.join(participant.tasks) or 'none'}"
-        )
-    missing = [task for task in wanted if task not in present]
-    return present, [f"task {task} has no usable runs and was not modelled" for task in missing]
 
 
 def _model_task(

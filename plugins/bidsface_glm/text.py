@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bidsface.analysis import cited
 from bidsface_glm.contrasts import Weights
 from bidsface_glm.options import GlmOptions
 
@@ -148,7 +149,7 @@ def group_methods(options: GlmOptions) -> str:
 
 def citations_of(text: str) -> dict[str, str]:
     """Return the entries that a text cites."""
-    return {key: entry for key, entry in CITATIONS.items() if f"@{key}" in text}
+    return cited(text, CITATIONS)
 
 
 def weights_text(weights: Weights) -> str:

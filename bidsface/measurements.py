@@ -1,0 +1,77 @@
+"""What an analysis receives of a participant: labelled samples, and whole runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bidsface.results import Entities
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Labelled samples of one participant and task.
+
+    Attributes
+    ----------
+    name : str
+        Name of the kind of samples in the recipe, such as ``averages``.
+    X : ndarray of shape (n_samples, n_voxels), float32
+        Cleaned data; columns are the participant's ``voxels``.
+    table : DataFrame of n_samples rows
+        ``trial_type`` (str, the class after merging), ``event`` (int, unique per participant: the
+        exchangeable unit), ``block`` (str, unique per run: the cross-validation unit),
+        ``session`` (str or ``n/a``), ``run_index`` (str), ``onset`` and ``time`` (s; of the event
+        and of the sample).
+    motion : ndarray of shape (n_samples, n_parameters)
+        Head-motion parameters of the same samples, filtered like the data but never regressed out.
+    entities : mapping
+        BIDS entities that all pooled runs have in common (``ses``, ``task``, ``acq``, ``space``,
+        ...), without ``sub``; results made of these samples carry them in their names.
+    """
+
+    name: str
+    X: NDArray[np.float32]
+    table: pd.DataFrame
+    motion: NDArray[np.float64]
+    entities: Entities
+
+
+@dataclass(frozen=True, eq=False)
+class BoldRun:
+    """One run of a participant, for models of the time series.
+
+    Attributes
+    ----------
+    block : str
+        Name of the run within its participant, such as ``ses-1_task-display_run-2``.
+    entities : mapping
+        BIDS entities for the names of results, without ``sub`` and ``desc``.
+    repetition_time : float
+        s.
+    times : ndarray of shape (n_kept,)
+        s; when the volumes that are neither dropped nor censored were acquired.
+    events : DataFrame
+        ``onset``, ``duration`` (s) and ``trial_type`` of the classes' events, by onset.
+    others : DataFrame
+        The same of further events that evoke responses but are not of a class (catch trials, say).
+    confounds : DataFrame of n_kept rows
+        Columns that the recipe's cleaning chooses; nothing is missing.
+    load : callable
+        ``load(fwhm)`` reads the run: (n_kept, n_voxels) float32, columns being the participant's
+        ``brain``, smoothed with a Gaussian of that full width at half maximum (mm; None for none)
+        and otherwise as fMRIPrep wrote it.
+    """
+
+    block: str
+    entities: Entities
+    repetition_time: float
+    times: NDArray[np.float64]
+    events: pd.DataFrame
+    others: pd.DataFrame
+    confounds: pd.DataFrame
+    load: Callable[[float | None], NDArray[np.float32]]
