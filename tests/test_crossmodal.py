@@ -459,6 +459,18 @@ def test_samples_are_paired_in_their_order():
     assert none.tolist() == []
 
 
+def test_further_partners_are_of_the_class_and_all_different():
+    first, second = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([2, 1, 0, 0, 1, 0, 1, 0])
+    ones, others = pair_by_class(first, second, pairings=3)
+    assert (first[ones] == second[others]).all()
+    assert len(set(zip(ones, others, strict=True))) == len(ones) == 3 * 4 + 2 * 2 + 1
+    once = pair_by_class(first, second)
+    assert ones[: len(once[0])].tolist() == once[0].tolist()
+    assert others[: len(once[1])].tolist() == once[1].tolist()
+    partners_of_first = others[ones == 0]
+    assert partners_of_first.tolist() == [2, 3, 5]  # 0, 1 and 2 of four ahead
+
+
 def test_classifiers_of_other_plugins_are_fitted_once_per_task_and_fold():
     log = []
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from crossmodal_study import FAST, decode, make_two_tasks, replace_samples, shuffle_labels
+from sklearn.base import clone
 from sklearn.linear_model import RidgeClassifier
 
 from bidsface_decoding.aligners import ALIGNERS
@@ -13,6 +14,7 @@ from bidsface_decoding.crossmodal_alignment import align
 from bidsface_decoding.crossmodal_kernels import View, fold_views, scaled_blocks
 from bidsface_decoding.crossmodal_plan import plan_crossmodal
 from bidsface_decoding.estimators import Ridge
+from bidsface_decoding.pairing import pair_by_class
 
 TASKS = ("display", "observe")
 N_RUNS = 4
@@ -241,3 +243,24 @@ def test_the_level_holds_where_one_task_knows_the_classes_and_the_other_does_not
         )  # fmt: skip
         p.extend(one.p for test, one in found.items() if test[2] == "observe")
     assert np.mean(np.array(p) <= 0.1) < 0.3
+
+
+def test_a_sample_in_several_pairs_has_the_sum_of_their_weights():
+    participant = make_two_tasks(effect=1.0, n_runs=3)
+    kinds = {task: [participant.kinds["averages", task]] for task in TASKS}
+    problem = plan_crossmodal(kinds, 0, SEED).problems["averages"]
+    views = {task: View(samples.X, np.arange(80, 120)) for task, samples in problem.samples.items()}
+    fold = problem.folds[0]
+    scaled = fold_views(views, fold.parts, shared=True, keep=True)
+    for name in ALIGNERS:
+        aligner = ALIGNERS[name]()
+        if name == "bcca":
+            aligner.set_params(n_restarts=1, random_state=0)
+        found = align(scaled, fold.parts, TASKS, problem.observed, aligner, pairings=3)
+        labels = (problem.observed[task][fold.parts[task].train] for task in TASKS)
+        pairs = pair_by_class(*labels, 3)
+        rows = [scaled.scaled[task][0][own] for task, own in zip(TASKS, pairs, strict=True)]
+        plain = clone(aligner).fit([row.astype(float) for row in rows])
+        wanted = plain.predict(0, {1: scaled.scaled[TASKS[1]][1].astype(float)})
+        mapped = found.operators[TASKS] @ scaled.scaled[TASKS[0]][0]
+        np.testing.assert_allclose(mapped, wanted, atol=1e-4)

@@ -8,6 +8,7 @@ from scipy.optimize import approx_fprime, minimize
 
 from bidsface_decoding.group_factor_analysis import PRIOR, GroupFactorAnalysis
 from bidsface_decoding.inner_products import centred
+from bidsface_decoding.repeated_samples import find_repeats
 from bidsface_decoding.rotation import RotationProblem
 
 TWO = {"p": (40, 25), "n_specific": (2, 2)}
@@ -101,3 +102,34 @@ def test_every_rotation_step_lowers_the_cost_and_keeps_the_fit(n_steps):
     # <ZZ'> and <W'W> enter the expected error by their product alone.
     for ours, theirs in zip(after.loadings, loadings, strict=True):
         np.testing.assert_allclose(np.trace(ours @ after.scores), np.trace(theirs @ scores))
+
+
+def test_samples_in_several_pairs_are_multiplied_once():
+    views = planted_views(3, n=20, **TWO).views
+    rng = np.random.default_rng(0)
+    rows = [np.concatenate([np.arange(20), rng.permutation(20), [3, 5, 5]]) for _ in views]
+    whole = gram_model([view[own] for view, own in zip(views, rows, strict=True)])
+    # Rows that repeat are found in the products of the repeated samples, after centring, too.
+    grams = [(view @ view.T)[np.ix_(own, own)] for view, own in zip(views, rows, strict=True)]
+    centred_grams = np.stack([centred(gram) for gram in grams])
+    repeats = find_repeats(centred_grams)
+    assert repeats is not None
+    assert repeats.first.shape == (2, 20)
+    reduced = GroupFactorAnalysis(repeats.reduce(centred_grams), whole.n_features, repeats)
+    np.testing.assert_allclose(reduced.total, whole.total, rtol=1e-12)
+    one, other = (model.start(6, np.random.default_rng(1)) for model in (whole, reduced))
+    for _ in range(10):
+        one, other = whole.sweep(one), reduced.sweep(other)
+        np.testing.assert_allclose(reduced.bound(other), whole.bound(one), rtol=1e-9)
+    np.testing.assert_allclose(repeats.gather(one.scores), other.scores, rtol=1e-5, atol=1e-8)
+    for view, own in enumerate(rows):
+        centred_view = views[view][own] - views[view][own].mean(axis=0)
+        loadings = centred_view.T @ repeats.divide(other.dual)[view]
+        np.testing.assert_allclose(loadings, centred_view.T @ one.dual[view], rtol=1e-5, atol=1e-8)
+
+
+def test_nothing_is_reduced_where_samples_are_distinct_or_views_differ():
+    grams = gram_model(planted_views(3, n=10, **TWO).views).grams
+    assert find_repeats(grams) is None
+    rows = np.r_[np.arange(9), 0]
+    assert find_repeats(np.stack([grams[0], grams[1][np.ix_(rows, rows)]])) is None

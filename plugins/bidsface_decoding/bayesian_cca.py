@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from bidsface.numerics.linear import Floats
 from bidsface_decoding.aligner import Aligner
 from bidsface_decoding.group_factor_analysis import GroupFactorAnalysis
+from bidsface_decoding.repeated_samples import find_repeats
 from bidsface_decoding.variational_ascent import Run, run
 
 RandomState = int | None | np.random.Generator | np.random.SeedSequence
@@ -127,7 +128,10 @@ class BayesianCCA(Aligner):
         if not present.any():
             return
         features = np.array(self.n_features_, dtype=np.float64)[present]
-        model = GroupFactorAnalysis(np.stack([*grams])[present], features)
+        kept = np.stack([*grams])[present]
+        repeats = find_repeats(kept)
+        distinct = kept if repeats is None else repeats.reduce(kept)
+        model = GroupFactorAnalysis(distinct, features, repeats)
         self._keep(model, self._best(model), present)
 
     def _best(self, model: GroupFactorAnalysis) -> Run:
@@ -178,7 +182,8 @@ class BayesianCCA(Aligner):
         self.active_[present] = active[:, order]
         self.noise_precision_[present] = tau
         self.loadings_precision_[present] = alpha[:, order]
-        self.duals_[present] = posterior.dual[:, :, order]
+        dual = posterior.dual[:, :, order]
+        self.duals_[present] = dual if model.repeats is None else model.repeats.divide(dual)
         information = tau[:, None, None] * posterior.loadings_moment
         self.information_[present] = information[:, order][:, :, order]
 

@@ -57,6 +57,7 @@ def align(
     tasks: tuple[str, str],
     codes: Mapping[str, Codes],
     aligner: Any,
+    pairings: int = 1,
 ) -> Alignment:
     """Fit an aligner to the training parts of two tasks, and map both tasks' test samples.
 
@@ -71,8 +72,10 @@ def align(
     codes : mapping of task to ndarray of int, shape (n_samples,)
         Those of test samples are not used.
     aligner : unfitted aligner
+    pairings : int
+        Partners of every training sample, see `pair_by_class`.
     """
-    pairs = pair_by_class(*(codes[task][parts[task].train] for task in tasks))
+    pairs = pair_by_class(*(codes[task][parts[task].train] for task in tasks), pairings)
     grams = [views.train[task][np.ix_(own, own)] for task, own in zip(tasks, pairs, strict=True)]
     fitted = None
     if all(gram.any() for gram in grams):
@@ -82,7 +85,8 @@ def align(
         rows = views.test[tasks[other], tasks[other]][:, pairs[other]]
         operator = np.zeros((len(rows), len(views.train[tasks[view]])))
         if fitted is not None and len(rows):
-            operator[:, pairs[view]] = fitted.mixing(view, {other: rows})
+            # A sample in several pairs has the sum of their weights.
+            np.add.at(operator.T, pairs[view], fitted.mixing(view, {other: rows}).T)
         operators[tasks[view], tasks[other]] = operator
     return Alignment(fitted, operators)
 
@@ -92,6 +96,7 @@ def align_all(
     parts: Mapping[str, Fold],
     codes: Mapping[str, Codes],
     aligners: Mapping[str, Any],
+    pairings: int = 1,
 ) -> dict[tuple[str, str, str], Floats]:
     """Align every pair of tasks that can be aligned, by every aligner.
 
@@ -104,6 +109,6 @@ def align_all(
     for name, aligner in aligners.items():
         for pair in combinations(parts, 2):
             if alignable(parts, *pair, codes):
-                fitted = align(views, parts, pair, codes, aligner)
+                fitted = align(views, parts, pair, codes, aligner, pairings)
                 found.update({(*key, name): one for key, one in fitted.operators.items()})
     return found

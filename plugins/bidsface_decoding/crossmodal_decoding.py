@@ -70,7 +70,7 @@ def decode_crossmodal(
     seed : callable
         Random stream by names.
     """
-    tools = Toolbox(estimators, aligners, options.conditions, len(plan.classes))
+    tools = Toolbox(estimators, aligners, options.conditions, len(plan.classes), options.pairings)
     variants, notes = _variants(plan, options)
     jobs = [(problem, motion, region) for problem, motion in variants for region in regions]
 

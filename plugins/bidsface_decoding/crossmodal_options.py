@@ -49,6 +49,10 @@ class CrossmodalOptions(AnalysisOptions):
     adds."""
     aligner_options: Mapping[str, Mapping[str, Any]] = {}
     """Options of aligners by name, such as `bcca: {n_components: 20}`."""
+    pairings: int = Field(4, ge=1)
+    """Partners that every training sample of a task has in another one, all of its class, when an
+    aligner is fitted. 1 pairs the k-th sample of a class with the k-th, as was published; more make
+    what is not the class differ from pair to pair, so that the aligner finds it less alike."""
     metric: Literal["balanced_accuracy", "accuracy"] = "balanced_accuracy"
     """Score to report and test. Chance is 1/K, for `accuracy` the commonest class's share."""
     permutations: int = Field(0, ge=0)

@@ -40,12 +40,15 @@ class Toolbox:
     conditions : collection of str
         Of `within`, `cross` and `realigned`.
     n_classes : int
+    pairings : int
+        Partners of every training sample in an alignment.
     """
 
     estimators: Mapping[str, Any]
     aligners: Mapping[str, Any]
     conditions: Collection[str]
     n_classes: int
+    pairings: int = 1
 
     @property
     def fast(self) -> dict[str, KernelEstimator]:
@@ -149,7 +152,9 @@ def _predict_fold(
         row = {task: own[number] for task, own in codes.items()}
         mapped = {
             Condition(*key): operator
-            for key, operator in align_all(scaled, fold.parts, row, aligners).items()
+            for key, operator in align_all(
+                scaled, fold.parts, row, aligners, tools.pairings
+            ).items()
             if len(operator)
         }
         own = {task: known[number] for task, known in labels.items()}

@@ -61,7 +61,8 @@ def participant_methods(options: CrossmodalOptions) -> str:
         sentences.append(
             f"For realignment, {names} was fitted to the training runs of both tasks, whose "
             "samples were paired by class: the k-th sample of a class in one task with the k-th in "
-            "the other. The test samples were then mapped into the space of the training task. "
+            f"the other{_further_partners(options.pairings)}. "
+            "The test samples were then mapped into the space of the training task. "
             "Neither labels nor samples of the left-out runs took part in scaling, alignment or "
             "training. As pairs know the classes, a realigned score shows that the tested task's "
             "patterns tell the classes apart; that the training task's do, too, is for the scores "
@@ -83,6 +84,14 @@ def participant_methods(options: CrossmodalOptions) -> str:
             "activation patterns [@haufe2014]."
         )
     return " ".join(sentences)
+
+
+def _further_partners(pairings: int) -> str:
+    return (
+        f", and with {pairings - 1} more, at equal distances in time, if the class has so many"
+        if pairings > 1
+        else ""
+    )
 
 
 def _motion_sentences(options: CrossmodalOptions) -> list[str]:

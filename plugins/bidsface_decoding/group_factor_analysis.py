@@ -6,17 +6,20 @@ for views X_m of n paired samples (Virtanen et al. 2012, AISTATS; Klami, Virtane
 14:965-1003, who call it Bayesian CCA for two views). The posterior is approximated by
 q(Z) q(W_1) ... q(tau) q(alpha). Noise is spherical, so that the mean of W_m is always ``X_m' A_m``
 with A_m of n rows, and the updates need the data only through the inner products X_m X_m'. One
-sweep costs n^2 K per view, whatever the number of features.
+sweep costs n^2 K per view, whatever the number of features; samples that belong to several pairs
+count once in n.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.special import digamma, gammaln
 
 from bidsface.numerics.linear import Floats
+from bidsface_decoding.repeated_samples import RepeatedSamples
 from bidsface_decoding.rotation import RotationProblem
 
 PRIOR = 1e-14
@@ -30,18 +33,20 @@ _ROUNDING = 1e-10
 class Posterior:
     """The approximate posterior after a sweep. Shapes: n samples, M views, K components.
 
+    Of the n paired samples of a view, d are distinct.
+
     Attributes
     ----------
-    scores : ndarray of shape (n, K)
-        Mean of Z.
+    scores : ndarray of shape (n, K), or (M, d, K) if samples repeat
+        Mean of Z, summed over the pairs of every distinct sample.
     scores_covariance : ndarray of shape (K, K)
         Of every row of Z.
     scores_moment : ndarray of shape (K, K)
         Expectation of Z' Z.
     scores_log_determinant : float
         Of the covariance.
-    dual : ndarray of shape (M, n, K)
-        A_m; the mean of W_m is ``X_m' A_m``.
+    dual : ndarray of shape (M, d, K)
+        A_m, summed over the pairs of every distinct sample; the mean of W_m is ``X_m' A_m``.
     loadings_covariance : ndarray of shape (M, K, K)
         Of every row of W_m.
     loadings_moment : ndarray of shape (M, K, K)
@@ -75,23 +80,31 @@ class GroupFactorAnalysis:
 
     Attributes
     ----------
-    grams : ndarray of shape (n_views, n_samples, n_samples)
+    grams : ndarray of shape (n_views, n_distinct, n_distinct)
         Inner products of the centred samples; no view may be all zeros.
     n_features : ndarray of shape (n_views,)
+    repeats : RepeatedSamples or None
+        Which of the paired samples are the same one; None if all are distinct.
     """
 
     grams: Floats
     n_features: Floats
+    repeats: RepeatedSamples | None = None
 
     @property
     def n_samples(self) -> int:
         """Number of paired samples."""
-        return self.grams.shape[1]
+        return self.grams.shape[1] if self.repeats is None else self.repeats.which.shape[1]
 
-    @property
+    @cached_property
     def total(self) -> Floats:
         """Sum of squares of every view, (n_views,)."""
-        return np.einsum("mii->m", self.grams)
+        squares = np.einsum("mii->mi", self.grams)
+        return (squares if self.repeats is None else squares * self.repeats.counts).sum(axis=1)
+
+    def _gather_sum(self, parts: Floats) -> Floats:
+        """Return the sum of what views tell of the scores, for the samples of every view."""
+        return parts.sum(axis=0) if self.repeats is None else self.repeats.gather_sum(parts)
 
     @property
     def noise_shape(self) -> Floats:
@@ -121,11 +134,11 @@ class GroupFactorAnalysis:
         noise = _FIRST_SIGNAL_TO_NOISE / variance
         loadings = np.repeat(n_components / variance[:, None], n_components, axis=1)
         return Posterior(
-            scores=scores,
+            scores=scores if self.repeats is None else self.repeats.gather(scores),
             scores_covariance=identity,
             scores_moment=scores.T @ scores + n * identity,
             scores_log_determinant=0.0,
-            dual=np.zeros((n_views, n, n_components)),
+            dual=np.zeros((n_views, self.grams.shape[1], n_components)),
             loadings_covariance=np.zeros((n_views, n_components, n_components)),
             loadings_moment=np.zeros((n_views, n_components, n_components)),
             loadings_log_determinant=np.zeros(n_views),
@@ -144,12 +157,12 @@ class GroupFactorAnalysis:
 
     def _update_factors(self, old: Posterior) -> Posterior:
         tau = self.noise_precision(old)[:, None, None]
-        diagonal = np.arange(old.scores.shape[1])
+        diagonal = np.arange(old.scores.shape[-1])
         precision = tau * old.scores_moment
         precision[:, diagonal, diagonal] += self.loadings_precision(old)
         covariance = np.linalg.inv(precision).astype(np.float64, copy=False)
         dual = tau * (old.scores @ covariance)
-        images = self.grams @ dual  # X_m <W_m>, (n_views, n, K)
+        images = self.grams @ dual  # X_m <W_m>, (n_views, d, K)
         moment = np.swapaxes(dual, 1, 2) @ images
         moment += self.n_features[:, None, None] * covariance
         moment = (moment + np.swapaxes(moment, 1, 2)) / 2
@@ -157,8 +170,10 @@ class GroupFactorAnalysis:
         scores_precision = (tau * moment).sum(axis=0)
         scores_precision[diagonal, diagonal] += 1.0
         scores_covariance = np.linalg.inv(scores_precision)
-        scores = (tau * images).sum(axis=0) @ scores_covariance
-        scores_moment = scores.T @ scores + self.n_samples * scores_covariance
+        parts = tau * (images @ scores_covariance)
+        scores = self._gather_sum(parts)
+        scores_moment = (np.swapaxes(parts, 1, 2) @ scores).sum(axis=0)
+        scores_moment = (scores_moment + scores_moment.T) / 2 + self.n_samples * scores_covariance
         residual = self.total - 2 * (images * scores).sum(axis=(1, 2))
         residual += (moment * scores_moment).sum(axis=(1, 2))
         return Posterior(
@@ -195,7 +210,7 @@ class GroupFactorAnalysis:
     def bound(self, posterior: Posterior) -> float:
         """Return the lower bound of log p(X_1, ..., X_M), constants included."""
         n, p = self.n_samples, self.n_features
-        n_components = posterior.scores.shape[1]
+        n_components = posterior.scores.shape[-1]
         log_tau = digamma(self.noise_shape) - np.log(posterior.noise_rate)
         log_alpha = digamma(self.loadings_shape) - np.log(posterior.loadings_rate)
         lengths = np.einsum("mkk->mk", posterior.loadings_moment)
