@@ -74,9 +74,12 @@ def column_formats(frame: pd.DataFrame) -> dict[str, str]:
 
 def column_format(values: pd.Series) -> str:
     """Return the BIDS ``Format`` of a column, by what its values are and not how they look."""
+    kind = values.dtype.kind
+    if kind in _PLAIN_KINDS:  # no need to look at every value
+        return _PLAIN_KINDS[kind]
     kinds = {_kind(value) for value in values if not _is_missing(value)}
     if not kinds:
-        return NUMBER if values.dtype.kind == "f" else STRING
+        return STRING
     if len(kinds) == 1:
         return kinds.pop()
     return NUMBER if kinds == {INTEGER, NUMBER} else STRING
@@ -121,6 +124,8 @@ _KINDS: tuple[tuple[tuple[type, ...], str], ...] = (
     ((int, np.integer), INTEGER),
     ((float, np.floating), NUMBER),
 )
+
+_PLAIN_KINDS = {"b": BOOLEAN, "i": INTEGER, "u": INTEGER, "f": NUMBER}
 
 
 def _kind(value: Any) -> str:

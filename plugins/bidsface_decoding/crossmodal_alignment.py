@@ -46,9 +46,9 @@ def alignable(
     """
     if first not in parts or second not in parts:
         return False
-    known = [codes[task][parts[task].train] for task in (first, second)]
-    pairs, _ = pair_by_class(*known)
-    return len(pairs) > 2 and len(np.unique(known[0][pairs])) > 1
+    one, two = (codes[task][parts[task].train] for task in (first, second))
+    pairs, _ = pair_by_class(one, two)
+    return len(pairs) > 2 and len(np.unique(one[pairs])) > 1
 
 
 def align(
@@ -75,7 +75,8 @@ def align(
     pairings : int
         Partners of every training sample, see `pair_by_class`.
     """
-    pairs = pair_by_class(*(codes[task][parts[task].train] for task in tasks), pairings)
+    one, two = (codes[task][parts[task].train] for task in tasks)
+    pairs = pair_by_class(one, two, pairings)
     grams = [views.train[task][np.ix_(own, own)] for task, own in zip(tasks, pairs, strict=True)]
     fitted = None
     if all(gram.any() for gram in grams):

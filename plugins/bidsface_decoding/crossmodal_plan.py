@@ -234,10 +234,10 @@ def _pair_warnings(problem: CrossProblem, first: str, second: str) -> Iterator[s
                 f"and {second} have fewer than three pairs of samples of two classes"
             )
             continue
-        codes = [problem.observed[task][fold.parts[task].train] for task in (first, second)]
-        n_pairs = len(pair_by_class(*codes)[0])
-        surplus += sum(map(len, codes)) - 2 * n_pairs
-        total += sum(map(len, codes))
+        one, two = (problem.observed[task][fold.parts[task].train] for task in (first, second))
+        n_pairs = len(pair_by_class(one, two)[0])
+        surplus += len(one) + len(two) - 2 * n_pairs
+        total += len(one) + len(two)
     if surplus:
         yield (
             f"{where}: {first} and {second} have unequal numbers of samples per class, so that "

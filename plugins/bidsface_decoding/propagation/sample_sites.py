@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-from scipy.special import expit, log_expit
+from numpy.typing import NDArray
+from scipy.special import expit
 
 from bidsface.numerics.linear import Floats
 
@@ -79,27 +79,49 @@ def logistic_moments(
     """
     deviation = np.sqrt(variance)
     mode = _mode(mean, variance, fraction)
-    f, weights = _points(mode - REACH * deviation, mode + REACH * deviation)
-    standard = (f - mean[:, None]) / deviation[:, None]
-    log_density = fraction * log_expit(f) - 0.5 * standard**2
-    peak = log_density.max(axis=1)
-    density = np.exp(log_density - peak[:, None]) * weights
-    mass = density.sum(axis=1)
-    first = np.einsum("ij,ij->i", density, f) / mass
-    second = np.einsum("ij,ij->i", density, (f - first[:, None]) ** 2) / mass
-    return np.log(mass) + peak - 0.5 * np.log(2 * np.pi * variance), first, second
+    peak = fraction * _log_sigmoid(mode) - 0.5 * ((mode - mean) / deviation) ** 2
+    # Everything is relative to the mode, so that nothing overflows and no digits cancel.
+    rows, away, lengths = _points(mode, REACH * deviation)
+    f = away + mode[rows, None]
+    standard = (f - mean[rows, None]) / deviation[rows, None]
+    density = fraction * _log_sigmoid(f) - 0.5 * standard**2 - peak[rows, None]
+    np.exp(density, out=density)
+
+    def total(integrand: Floats) -> Floats:
+        parts = lengths * (integrand @ NODE_WEIGHTS)
+        return np.asarray(np.bincount(rows, parts, len(mean)), dtype=np.float64)
+
+    mass = total(density)
+    density *= away
+    first = total(density) / mass
+    density *= away
+    second = total(density) / mass - first**2
+    log_mass = np.log(mass) + peak - 0.5 * np.log(2 * np.pi * variance)
+    return log_mass, mode + first, second
 
 
-def _points(low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Return points and weights between limits, (n, n_points), for every part that is not empty."""
-    edges = [low, np.clip(-BEND, low, high), np.clip(BEND, low, high), high]
-    parts = [
-        (left[:, None] + (right - left)[:, None] * (NODES + 0.5), right - left)
-        for left, right in pairwise(edges)
-        if (right > left).any()
-    ]
-    points = np.concatenate([part for part, _ in parts], axis=1)
-    return points, np.concatenate([length[:, None] * NODE_WEIGHTS for _, length in parts], axis=1)
+def _log_sigmoid(f: Floats) -> Floats:
+    """Return log(expit(f)) to rounding of 1, several times as fast as scipy's to the last digit."""
+    return np.minimum(f, 0.0) - np.log(1.0 + np.exp(-np.abs(f)))
+
+
+def _points(mode: Floats, reach: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """Return where to evaluate around the modes, in up to three parts that end at the bends.
+
+    Returns
+    -------
+    rows : ndarray of int, shape (n_parts,)
+        Whose part it is; parts of no length are left out.
+    away : ndarray of shape (n_parts, n_points)
+        Points, relative to the mode.
+    lengths : ndarray of shape (n_parts,)
+    """
+    bends = [np.clip(bend - mode, -reach, reach) for bend in (-BEND, BEND)]
+    edges = np.stack([-reach, *bends, reach], axis=1)
+    lengths = np.diff(edges, axis=1)
+    rows, parts = np.nonzero(lengths > 0)
+    kept = lengths[rows, parts]
+    return rows, edges[rows, parts, None] + kept[:, None] * (NODES + 0.5), kept
 
 
 def _mode(mean: Floats, variance: Floats, fraction: float) -> Floats:
@@ -108,7 +130,7 @@ def _mode(mean: Floats, variance: Floats, fraction: float) -> Floats:
     The density is log-concave; its mode lies between the mean and mean + fraction * variance.
     """
     low, high = mean, mean + fraction * variance
-    mode = 0.5 * (low + high)
+    mode = np.clip(0.0, low, high)  # the sigmoid's bend, or what is nearest to it
     for _ in range(60):
         gradient = fraction * expit(-mode) - (mode - mean) / variance
         curvature = fraction * expit(mode) * expit(-mode) + 1.0 / variance
