@@ -34,11 +34,11 @@ DIRECTIONS = (TASKS, TASKS[::-1])
 PLANTED = (*SHARED, *MAPPED)
 
 
-def analyse(bids: Path, output: Path, processes: int, settings: Sequence[str]) -> None:
-    """Run both levels of activation and decoding with the recipe."""
+def analyse(bids: Path, output: Path, options: argparse.Namespace) -> None:
+    """Run both levels of the analyses with the recipe."""
     argv = [str(bids), str(output), "participant", "group", "--recipe", RECIPE]
-    argv += ["--analysis", "activation", "crossmodal", "--nprocs", str(processes)]
-    argv += ["--set", *settings] if settings else []
+    argv += ["--analysis", *options.analysis, "--nprocs", str(options.nprocs)]
+    argv += ["--set", *options.set] if options.set else []
     log = io.StringIO()
     with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
         status = bidsface(argv)
@@ -53,15 +53,19 @@ def read(output: Path, suffix: str) -> pd.DataFrame:
 
 
 def run_seed(
-    seed: int, shuffled: bool, participants: int, processes: int, settings: Sequence[str]
+    seed: int, shuffled: bool, options: argparse.Namespace
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write and analyse the study of one seed; return group scores and comparisons."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         bids = write_study(
-            root, seed=seed, participants=participants, shuffle_labels=shuffled, n_jobs=processes
+            root,
+            seed=seed,
+            participants=options.participants,
+            shuffle_labels=shuffled,
+            n_jobs=options.nprocs,
         )
-        analyse(bids, root / "out", processes, settings)
+        analyse(bids, root / "out", options)
         scores, comparisons = read(root / "out", "scores"), read(root / "out", "comparisons")
     kept = (scores["metric"] == "balanced_accuracy") & (scores["fold"] == "mean")
     return scores[kept].assign(seed=seed), comparisons.assign(seed=seed)
@@ -74,7 +78,7 @@ def load_or_run(
     name = f"seed-{seed}{'-shuffled' * shuffled}"
     paths = [keep / f"{name}_{suffix}.tsv" for suffix in ("scores", "comparisons")]
     if not all(path.exists() for path in paths):
-        tables = run_seed(seed, shuffled, options.participants, options.nprocs, options.set)
+        tables = run_seed(seed, shuffled, options)
         for path, table in zip(paths, tables, strict=True):
             table.to_csv(path, sep="\t", index=False)
     scores, comparisons = (pd.read_csv(path, sep="\t") for path in paths)
@@ -143,7 +147,10 @@ def check(scores: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
 
 
 def section(
-    scores: pd.DataFrame, comparisons: pd.DataFrame, shuffled: pd.DataFrame, seconds: float
+    scores: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    shuffled: pd.DataFrame,
+    settings: Sequence[str],
 ) -> str:
     """Return the section of the document."""
     seeds = scores["seed"].nunique()
@@ -157,7 +164,7 @@ def section(
         "## Shared codes in the faces study",
         "",
         f"`python benchmarks/crossmodal_recovery.py --seeds {seeds}`: {int(scores['n'].max())} "
-        f"participants, recipe `{RECIPE}`, chance 0.33; {seconds / 60:.0f} minutes. Each cell: "
+        f"participants, recipe `{RECIPE}`{_but(settings)}, chance 0.33. Each cell: "
         "mean accuracy of the group over seeds (or mean gain), and in how many seeds p_fdr < "
         f"{LEVEL}.",
         "",
@@ -189,6 +196,10 @@ def section(
     return "\n".join(lines)
 
 
+def _but(settings: Sequence[str]) -> str:
+    return f" but with {', '.join(f'`{one}`' for one in settings)}" if settings else ""
+
+
 def _cell(table: pd.DataFrame, region: str, column: str) -> str:
     rows = table[table["roi_name"] == region]
     if rows.empty:
@@ -205,6 +216,12 @@ def main() -> int:
     parser.add_argument("--participants", type=int, default=8)
     parser.add_argument("--nprocs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder for the tables of finished seeds")
+    parser.add_argument(
+        "--analysis",
+        nargs="+",
+        default=["activation", "crossmodal"],
+        help="analyses of the recipe; without functional regions, crossmodal is enough",
+    )
     parser.add_argument("--set", nargs="+", default=[], help="overrides of the recipe")
     parser.add_argument("--document", type=Path, default=Path("docs/validation.md"))
     options = parser.parse_args()
@@ -220,10 +237,10 @@ def main() -> int:
                 null.append(load_or_run(keep, seed, True, options)[0])
             scores, comparisons = (pd.concat(tables) for tables in zip(*real, strict=True))
             shuffled = pd.concat(null) if null else scores.head(0)
-            seconds = time.perf_counter() - start
-            text = section(scores, comparisons, shuffled, seconds)
+            text = section(scores, comparisons, shuffled, options.set)
             replace_section(options.document, "crossmodal_recovery", text)
             misses = check(scores, comparisons)
+            seconds = time.perf_counter() - start
             print(f"seed {seed}, {seconds:.0f} s: {'; '.join(misses) or 'as planted'}", flush=True)
     print(text)
     return int(bool(misses))

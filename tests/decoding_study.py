@@ -44,6 +44,10 @@ class MemoryParticipant:
         return Voxels(GRID, np.arange(180))
 
     @property
+    def brain(self):
+        return self.voxels
+
+    @property
     def background(self):
         return np.ones(GRID.shape, dtype=np.float32)
 

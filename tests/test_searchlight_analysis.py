@@ -82,7 +82,7 @@ def test_directions_and_their_maps(found):
     within = [("within", "display"), ("within", "observe")]
     stats = ("accuracy", "p", "pfwe", "permuted")
     wanted = {(stat, *key) for key in within + cross for stat in stats}
-    assert set(maps) == wanted | {("size", None, None)}
+    assert set(maps) == wanted | {("size", None, None), ("mean", None, None)}
     permuted = maps["permuted", "within", "display"]
     assert permuted.volumes == [f"perm{number}" for number in range(1, 41)]
     assert permuted.values.shape == (180, 40)
@@ -177,7 +177,7 @@ def test_report_says_what_was_found(found):
 
 def test_without_permutations_there_are_scores_only():
     results = analysis().participant(make_participant(), options(permutations=0))
-    assert {item.stat for item in results.maps} == {"accuracy", "size"}
+    assert {item.stat for item in results.maps} == {"accuracy", "size", "mean"}
     assert "permut" not in results.methods
     assert results.tables[0].frame["p_fwe"].isna().all()
 

@@ -30,7 +30,7 @@ from bidsface_decoding.labels import wrap
 
 ROW = 0.2  # inches, of a region with one line of text
 LINE = 0.125
-REGION_WIDTH = 20  # letters
+REGION_WIDTH = 22  # letters
 TITLES = 6.2  # inches, of the titles of a row
 TITLE_LETTER = 0.085  # inches
 

@@ -9,57 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.analysis import (
-    Figure,
     Map,
     ParticipantResults,
     Results,
     StoredMap,
-    Summary,
     Voxels,
 )
-from bidsface.figures import slices
-from bidsface.numerics.map_tests import MapTest, group_map_test, minimum_map_test
-from bidsface.numerics.prevalence import Prevalence, infer_prevalence
+from bidsface.backgrounds import mean_background
+from bidsface.numerics.map_tests import group_map_test, minimum_map_test
+from bidsface.numerics.prevalence import infer_prevalence
 from bidsface_decoding import searchlight_report, searchlight_text
-from bidsface_decoding.report import chance_text
 from bidsface_decoding.searchlight import SearchlightOptions
+from bidsface_decoding.searchlight_group_report import (
+    GroupMaps,
+    figures_of,
+    highlights,
+    largest_prevalence,
+    summary,
+)
 from bidsface_decoding.searchlight_maps import Direction
 
 NOT_IN_NAMES = ("sub", "desc", "stat", "contrast", "space", "res")
 """Entities that the writer sets, or that are set anew."""
-
-
-@dataclass(frozen=True, eq=False)
-class GroupMaps:
-    """Maps of one direction over participants.
-
-    Attributes
-    ----------
-    direction : Direction
-    labels : sequence of str
-        Participants.
-    voxels : Voxels
-        Those that all of them have.
-    mean : ndarray of shape (n_voxels,)
-    chance : float
-        Mean of the participants' chance levels.
-    test : MapTest or None
-        Of the mean; None with one participant or without permutations.
-    smallest : MapTest or None
-        Of the smallest score.
-    prevalence : Prevalence or None
-    entities : mapping
-    """
-
-    direction: Direction
-    labels: Sequence[str]
-    voxels: Voxels
-    mean: NDArray[np.float64]
-    chance: float
-    test: MapTest | None
-    smallest: MapTest | None
-    prevalence: Prevalence | None
-    entities: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,14 +69,15 @@ def searchlight_group(
         one = _group_maps(direction, members, voxels, options, seed)
         found.append(one)
         notes.extend(_notes(one, len(present), options))
+    background = mean_background(present, voxels.grid)
     methods = searchlight_text.group_methods(options)
     return Results(
         maps=[item for one in found for item in _maps(one, options)],
-        figures=[figure for one in found for figure in _figures(one, options)],
-        summaries=[_summary(one, options) for one in found],
+        figures=[figure for one in found for figure in figures_of(one, background, options)],
+        summaries=[summary(one, options) for one in found],
         methods=methods,
         citations=searchlight_text.citations_of(methods),
-        highlights=[line for one in found for line in _highlights(one, options)],
+        highlights=[line for one in found for line in highlights(one, options)],
         warnings=list(dict.fromkeys(notes)),
     )
 
@@ -202,14 +174,9 @@ def _notes(one: GroupMaps, n_present: int, options: SearchlightOptions) -> list[
     if one.prevalence is not None and not one.prevalence.largest_gamma > one.prevalence.gamma0:
         notes.append(
             f"{one.direction.title}: with {len(one.labels)} participants and {options.group_draws} "
-            f"draws no prevalence above {_largest(one.prevalence)} can be shown"
+            f"draws no prevalence above {largest_prevalence(one.prevalence)} can be shown"
         )
     return notes
-
-
-def _largest(prevalence: Prevalence) -> str:
-    reachable = prevalence.largest_gamma
-    return "0" if np.isnan(reachable) else f"{reachable:.2f}"
 
 
 def _maps(one: GroupMaps, options: SearchlightOptions) -> list[Map]:
@@ -237,64 +204,3 @@ def _maps(one: GroupMaps, options: SearchlightOptions) -> list[Map]:
             make("pprevalence", one.prevalence.p_fwe, f"p of {null}, corrected: {what}"),
         ]
     return maps
-
-
-def _figures(one: GroupMaps, options: SearchlightOptions) -> list[Figure]:
-    entities = {**one.entities, "contrast": one.direction.contrast}
-    title = f"Searchlight {one.direction.title}, mean of {len(one.labels)} participants"
-    figures = [
-        searchlight_report.score_figure(
-            one.mean, one.chance, one.test, one.voxels, title, entities, options
-        )
-    ]
-    if one.prevalence is not None and np.isfinite(one.prevalence.gamma).any():
-        title = f"Searchlight {one.direction.title}: prevalence"
-        drawing = slices(
-            one.prevalence.gamma,
-            one.voxels,
-            title,
-            label="prevalence above",
-            symmetric=False,
-        )
-        caption = (
-            "With 95 % confidence, corrected over voxels, more than this part of the population "
-            f"has the effect. At most {_largest(one.prevalence)} can be shown with "
-            f"{len(one.labels)} participants. Voxels without colour: no effect is shown in anyone."
-        )
-        figures.append(Figure("prevalence", drawing, title, caption, entities))
-    return figures
-
-
-def _summary(one: GroupMaps, options: SearchlightOptions) -> Summary:
-    columns: dict[str, NDArray[np.floating]] = {}
-    caption = (
-        f"Mean of {len(one.labels)} participants; peaks at least {2 * options.radius:g} mm apart; "
-        f"{chance_text(one.chance)}."
-    )
-    if one.test is not None:
-        columns = {"p": one.test.p, "p (FWE)": one.test.p_fwe}
-        caption += f" Smallest p that can be reached: {one.test.smallest_p:.3g}."
-    if one.prevalence is not None:
-        columns |= {
-            "Prevalence above": one.prevalence.gamma,
-            f"p (prevalence ≤ {one.prevalence.gamma0:g})": one.prevalence.p_fwe,
-        }
-        caption += f" Largest prevalence that can be shown: {_largest(one.prevalence)}."
-    frame = searchlight_report.peak_rows(one.mean, one.voxels, options, columns)
-    return Summary(f"Searchlight {one.direction.title}", frame, caption)
-
-
-def _highlights(one: GroupMaps, options: SearchlightOptions) -> list[str]:
-    title = f"{one.direction.title} ({len(one.labels)} participants)"
-    text = searchlight_report.sentence(title, one.mean, one.chance, one.test, one.voxels, options)
-    if one.prevalence is None:
-        return [text]
-    shown = one.prevalence.gamma[np.isfinite(one.prevalence.gamma)]
-    if not len(shown):
-        return [text, f"Searchlight {title}: no voxel shows an effect in every participant."]
-    n = int((shown >= one.prevalence.gamma0).sum())
-    return [
-        text,
-        f"Searchlight {title}: the effect is in more than {shown.max():.0%} of the population at "
-        f"best; in {n:,} voxels in more than {one.prevalence.gamma0:.0%} (corrected).",
-    ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bidsface.analysis import Map, Participant, Region, Results, usable_tasks
+from bidsface.backgrounds import mean_map
 from bidsface.errors import InputError
 from bidsface.numerics.sphere_data import SphereClassifier
 from bidsface_decoding import searchlight_report, searchlight_text
@@ -128,7 +129,7 @@ def _results(
     methods = searchlight_text.participant_methods(options, everything.region.name)
     maps = [item for one in found.maps for item in maps_of(one, found, options)]
     return Results(
-        maps=[size_map(found), *maps],
+        maps=[mean_map(participant, found.entities), size_map(found), *maps],
         tables=[searchlight_report.score_table(found, options)],
         figures=list(searchlight_report.participant_figures(participant, found, options)),
         summaries=[searchlight_report.peak_summary(one, found, options) for one in found.maps],

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bidsface.analysis import Grid, Map, ParticipantResults, Results, Voxels
+from bidsface.backgrounds import mean_background
 from bidsface_glm import group_report, text
 from bidsface_glm.anatomy import Atlas, file_atlas, participants_atlas
 from bidsface_glm.cohort import (
@@ -115,7 +116,7 @@ def model_group(
     methods = text.group_methods(options)
     grid = common_grid(modelled[0].cell)
     parts = group_report.report(
-        modelled, _atlas(participants, grid, options), _background(participants, grid), options
+        modelled, _atlas(participants, grid, options), mean_background(participants, grid), options
     )
     return Results(
         maps=[map_ for one in modelled for map_ in one.maps],
@@ -200,17 +201,3 @@ def _atlas(participants: Sequence[ParticipantResults], grid: Grid, options: GlmO
         return file_atlas(options.atlas, options.atlas_lookup, grid)
     maps = [stored for one in participants for stored in one.maps if stored.stat == "index"]
     return participants_atlas(maps, grid)
-
-
-def _background(
-    participants: Sequence[ParticipantResults], grid: Grid
-) -> NDArray[np.float32] | None:
-    """Return the mean of participants' mean images; None if there is none."""
-    maps = [stored for one in participants for stored in one.maps if stored.stat == "mean"]
-    if not maps:
-        return None
-    everywhere = Voxels(grid, np.arange(int(np.prod(grid.shape))))
-    total = np.zeros(len(everywhere.index))
-    for stored in maps:
-        total += stored.load(everywhere)
-    return (total / len(maps)).reshape(grid.shape).astype(np.float32)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bidsface.analysis import BoldRun, Entities, Map, Participant, Results, Voxels, usable_tasks
+from bidsface.backgrounds import mean_map
 from bidsface.errors import InputError
 from bidsface_glm import report, text
 from bidsface_glm.contrasts import Weights
@@ -197,18 +198,7 @@ def _anatomy(participant: Participant, models: Sequence[TaskModel]) -> list[Map]
     """Return what the group level draws on and names peaks by."""
     voxels = participant.brain
     entities = common_entities([model.entities for model in models])
-    inside = participant.background.ravel()[voxels.index].astype(float)
-    level = float(inside.mean())
-    maps = [
-        Map(
-            "mean",
-            inside / level if level > 0 else inside,
-            voxels,
-            entities,
-            "Mean functional image of the runs, in units of its mean over the brain; the group "
-            "level draws maps on it.",
-        )
-    ]
+    maps = [mean_map(participant, entities)]
     if participant.structures is not None:
         text = (
             "FreeSurfer's index of the structure that each voxel of the brain belongs to "
