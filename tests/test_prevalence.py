@@ -12,6 +12,7 @@ from bidsface.numerics.map_tests import (
     smallest_draw,
 )
 from bidsface.numerics.prevalence import infer_prevalence, prevalence_p, rejected_prevalence
+from bidsface.numerics.searchlight import GRAIN, rounded
 from bidsface.statistics import group_permutation, max_statistic_p, permutation_p
 
 SEED = np.random.SeedSequence(1)
@@ -170,3 +171,15 @@ def test_effects_in_everyone_are_found():
     assert found.gamma[5] > 0.3
     assert list(np.flatnonzero(test.p_fwe <= 0.05)) == [5]
     assert list(np.flatnonzero(group_map_test(observed, nulls, 2000, SEED).p_fwe <= 0.05)) == [5]
+
+
+@pytest.mark.parametrize(("n_people", "denominator"), [(3, 12), (5, 24), (12, 96)])
+def test_means_that_are_equal_as_fractions_are_ties(n_people, denominator):
+    """Scores are rounded, so that sums of other summands differ in the last digits."""
+    rng = np.random.default_rng(n_people)
+    counts = rng.binomial(denominator, 1 / 3, (n_people, 41, 60)).astype(float)
+    scores = rounded(counts / denominator)
+    exact = group_map_test(list(counts[:, 0]), list(counts[:, 1:]), 400, SEED)
+    found = group_map_test(list(scores[:, 0]), list(scores[:, 1:]), 400, SEED, GRAIN)
+    np.testing.assert_array_equal(found.p, exact.p)
+    np.testing.assert_array_equal(found.p_fwe, exact.p_fwe)

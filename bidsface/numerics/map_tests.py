@@ -77,7 +77,11 @@ def permutation_map_test(observed: Maps, null: Maps, smallest_p: float | None = 
 
 
 def group_map_test(
-    observed: Sequence[Maps], nulls: Sequence[Maps], n_draws: int, seed: np.random.SeedSequence
+    observed: Sequence[Maps],
+    nulls: Sequence[Maps],
+    n_draws: int,
+    seed: np.random.SeedSequence,
+    grain: float = 0.0,
 ) -> MapTest:
     """Test the mean map of a group by combining every participant's own permutations.
 
@@ -93,10 +97,13 @@ def group_map_test(
     nulls : sequence of array of shape (n_permutations, n_voxels)
     n_draws : int
     seed : SeedSequence
+    grain : float
+        Values are multiples of it, to which they were rounded. Sums over participants that would
+        be equal without that may differ by a grain each, and are ties nonetheless.
     """
     picks = draw_labellings(nulls, n_draws, seed)
-    test = _combine(observed, nulls, picks, np.add)
     n = len(observed)
+    test = _combine(observed, nulls, picks, np.add, max(TIE, n * grain))
     smallest = max(smallest_draw(observed, nulls), 1.0 / (1 + n_draws))
     return MapTest(test.statistic / n, test.p, test.p_fwe, smallest, test.largest / n)
 
@@ -139,6 +146,7 @@ def _combine(
     nulls: Sequence[Maps],
     picks: NDArray[np.intp],
     combine: Callable[..., Any],
+    tie: float = TIE,
 ) -> MapTest:
     """Test the combination of all participants' maps by a binary function."""
     n_voxels, n_draws = len(observed[0]), picks.shape[1]
@@ -153,10 +161,10 @@ def _combine(
         statistic[block] = _combined(pools, np.zeros((len(pools), 1), dtype=np.intp), combine)[0]
         for rows in blocks(n_draws, ROWS):
             drawn = _combined(pools, picks[:, rows], combine, buffer)
-            exceeding[block] += (drawn >= statistic[block] - TIE).sum(axis=0)
+            exceeding[block] += (drawn >= statistic[block] - tie).sum(axis=0)
             np.maximum(largest[rows], drawn.max(axis=1), out=largest[rows])
     p = (1.0 + exceeding) / (1.0 + n_draws)
-    return MapTest(statistic, p, corrected_p(statistic, largest), 1.0 / (1 + n_draws), largest)
+    return MapTest(statistic, p, corrected_p(statistic, largest, tie), 1.0 / (1 + n_draws), largest)
 
 
 def _combined(
@@ -176,10 +184,10 @@ def _combined(
     return total
 
 
-def corrected_p(statistic: Floats, largest: Floats) -> Floats:
+def corrected_p(statistic: Floats, largest: Floats, tie: float = TIE) -> Floats:
     """Return ``(1 + #{largest >= statistic}) / (1 + n_draws)``, shape of ``statistic``."""
     ordered = np.sort(largest)
-    below = np.searchsorted(ordered, statistic - TIE, side="left")
+    below = np.searchsorted(ordered, statistic - tie, side="left")
     return np.asarray((1.0 + len(ordered) - below) / (1.0 + len(ordered)))
 
 

@@ -31,7 +31,7 @@ from bidsface.numerics.sphere_data import (
     scaled,
 )
 
-GRAIN = 2.0**20
+GRAIN = 2.0**-20
 GOLDEN = 0.6180339887498949
 
 
@@ -198,10 +198,10 @@ def rounded(scores: Floats) -> NDArray[np.float32]:
 
     The same fraction may come out of sums that differ in the last bit. No fraction of small
     numbers lies near the steps of a grid that is shifted by the golden ratio, the number that
-    fractions approach worst; multiples of the grain are exact in single precision, and so are
-    sums of them in double precision.
+    fractions approach worst; multiples of the grain are exact in single precision. Sums that
+    are equal as fractions may differ by a grain per summand: `GRAIN` goes to tests of them.
     """
-    return (np.floor(scores * GRAIN + GOLDEN) / GRAIN).astype(np.float32)
+    return (np.floor(scores / GRAIN + GOLDEN) * GRAIN).astype(np.float32)
 
 
 def batches(sizes: NDArray[np.integer], row: int, target: int) -> Iterator[Indices]:

@@ -165,14 +165,23 @@ def scaled(data: Floats, split: Split, dtype: Any) -> NDArray[Any]:
     parts = [data[:, split.train]]
     standardize(parts[0].T)
     # What centring leaves of a constant voxel is rounding, and must not become a pattern.
-    parts[0][np.einsum("ij,ij->i", parts[0], parts[0]) < 0.5] = 0.0
+    flat = _without_signal(parts[0])
+    parts[0][flat] = 0.0
     for test in split.tests:
-        held_out = data[:, test.samples]
-        standardize(data[:, test.scaling].T, held_out.T)
+        scaling, held_out = data[:, test.scaling], data[:, test.samples]
+        standardize(scaling.T, held_out.T)
+        # What does not vary in training was not scaled: it would outweigh everything else.
+        held_out[flat | _without_signal(scaling)] = 0.0
         parts.append(held_out)
     values = np.zeros((len(data) + 1, len(split.train) + split.n_test), dtype=dtype)
     np.concatenate(parts, axis=1, out=values[:-1], casting="same_kind")
     return values
+
+
+def _without_signal(standardized: Floats) -> NDArray[np.bool_]:
+    """Tell which voxels, (n_voxels, n_samples), do not vary."""
+    squares = np.einsum("ij,ij->i", standardized, standardized)
+    return np.asarray(squares < 0.5)
 
 
 def sample_weights(truth: Codes, n_classes: int, balanced: bool) -> Floats:

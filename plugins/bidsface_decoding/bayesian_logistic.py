@@ -29,7 +29,7 @@ from bidsface_decoding.propagation.sample_sites import logistic_moments
 from bidsface_decoding.propagation.scale_mixture import ScaleMixture
 
 FEW_SAMPLES = 1000
-"""Samples up to which fits use one thread, so that results do not depend on the number either."""
+"""Samples up to which fits use one thread: more would mostly wait for each other."""
 TIE = 1e-9
 """Difference of log odds below which classes are equally probable."""
 

@@ -173,7 +173,14 @@ def _scored(
         tested = problem.direction(
             condition.train_task, condition.test_task, condition.is_realigned
         )
-        scores = score(tested.folds, tested.codes, predicted, n_classes, METRICS[metric])
+        scores = score(
+            tested.folds,
+            tested.codes,
+            predicted,
+            n_classes,
+            METRICS[metric],
+            problem.observed[condition.train_task],
+        )
         yield CrossOutcome(problem.name, name, region, scores, condition=condition, motion=motion)
 
 
@@ -181,7 +188,8 @@ def _decode_motion(
     plan: CrossPlan, options: CrossmodalOptions, seed: Seed
 ) -> tuple[list[CrossOutcome], list[str]]:
     """Decode from the motion parameters alone, with the same folds and permutations."""
-    conditions = [kind for kind in options.conditions if kind != REALIGNED] or [CROSS]
+    # There is nothing to realign: motion goes over to the other task as it is.
+    conditions = dict.fromkeys(CROSS if kind == REALIGNED else kind for kind in options.conditions)
     tools = Toolbox({"ridge": Ridge()}, {}, conditions, len(plan.classes))
     outcomes: list[CrossOutcome] = []
     notes = []

@@ -135,10 +135,16 @@ def _scale(
 ) -> ScaledBlock:
     block = view.X[:, view.columns[place]]
     train, test = (block[members].astype(np.float64) for members in (part.train, part.test))
+    constant = (train == train[:1]).all(axis=0)
     coefficients = None
     if regression is not None and view.motion is not None:
         coefficients = regression.clean(train, test, view.motion[part.test])
     mean, scale = standardize(train, test)
+    # A voxel without signal in training, such as one that lay outside of the field of view, tells
+    # nothing here. In another task it may, and must not meet test samples that were not scaled.
+    constant |= np.einsum("ij,ij->j", train, train) < 0.5
+    train[:, constant] = 0.0
+    test[:, constant] = 0.0
     return ScaledBlock(train, test, mean, scale, coefficients)
 
 

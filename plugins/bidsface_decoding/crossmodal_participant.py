@@ -78,10 +78,9 @@ def _regions(
     """Return the regions and pairs of regions, and notes on pairs that cannot be made."""
     chosen = list(participant.select_regions(options.regions))
     names = [region.name for region in chosen]
-    if options.motion_control and MOTION in names:
+    if MOTION in names:
         raise RecipeError(
-            f"a region is called {MOTION!r}, the name of the head-motion control; rename the "
-            "region or set motion_control to false"
+            f"a region is called {MOTION!r}, the name of the head-motion control; rename the region"
         )
     regions = [TaskRegion.same(region, tasks) for region in chosen]
     notes = []

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 
 from bidsface.numerics.linear import Codes, Floats, KernelEstimator
 from bidsface_decoding.conditions import Condition
 from bidsface_decoding.crossmodal_alignment import align_all
 from bidsface_decoding.crossmodal_folds import RunFold
-from bidsface_decoding.crossmodal_kernels import FoldViews, View, fold_views
+from bidsface_decoding.crossmodal_kernels import FoldViews, Singles, View, fold_views
 from bidsface_decoding.crossmodal_options import CROSS, NO_ALIGNER, REALIGNED, WITHIN
 from bidsface_decoding.crossmodal_plan import CrossProblem
 
@@ -148,6 +150,7 @@ def _predict_fold(
     if not aligners and not tools.plain:
         return found
     n_labellings = len(next(iter(codes.values())))
+    wanted: dict[Condition, int] = {}
     for number in range(n_labellings):
         row = {task: own[number] for task, own in codes.items()}
         mapped = {
@@ -157,7 +160,13 @@ def _predict_fold(
             ).items()
             if len(operator)
         }
+        if number == 0:
+            wanted = {condition: len(operator) for condition, operator in mapped.items()}
+        mapped = {condition: mapped[condition] for condition in wanted if condition in mapped}
         own = {task: known[number] for task, known in labels.items()}
+        for name, condition in product(tools.estimators, wanted.keys() - mapped.keys()):
+            # Permuted labels that leave nothing to align: what is left is the commonest class.
+            found[name, condition][number] = np.bincount(own[condition.train_task]).argmax()
         for test, predicted in _predict_labelling(scaled, direct, mapped, own, tools):
             every = found.setdefault(test, np.empty((n_labellings, len(predicted)), np.int16))
             every[number] = predicted
@@ -195,7 +204,7 @@ def _predict_labelling(
             yield (name, one), estimator.predict_permuted(kernel, own, tools.n_classes)[0]
     for name, estimator in tools.plain.items():
         for task in labels:
-            fitted = clone(estimator).fit(scaled.scaled[task][0], labels[task])
+            fitted = _fit(estimator, scaled.scaled[task][0], labels[task])
             for one in direct:
                 if one.train_task == task:
                     yield (name, one), fitted.predict(scaled.scaled[one.test_task][1])
@@ -203,3 +212,10 @@ def _predict_labelling(
                 if one.train_task == task:
                     rows = operator.astype(np.float32) @ scaled.scaled[task][0]
                     yield (name, one), fitted.predict(rows)
+
+
+def _fit(estimator: Any, samples: Singles, labels: Codes) -> Any:
+    """Fit a classifier; where permuted labels are of one class only, it knows that one."""
+    if (labels != labels[0]).any():
+        return clone(estimator).fit(samples, labels)
+    return DummyClassifier(strategy="most_frequent").fit(samples, labels)

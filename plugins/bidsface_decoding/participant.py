@@ -57,10 +57,9 @@ def _regions(participant: Participant, options: DecodingOptions) -> list[Region]
     regions = list(participant.select_regions(options.regions))
     if not regions:
         raise InputError(f"sub-{participant.label}: none of the wanted regions was found")
-    if options.motion_control and MOTION in (region.name for region in regions):
+    if MOTION in (region.name for region in regions):
         raise RecipeError(
-            f"a region is called {MOTION!r}, the name of the head-motion control; rename the "
-            "region or set motion_control to false"
+            f"a region is called {MOTION!r}, the name of the head-motion control; rename the region"
         )
     return regions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,33 +147,47 @@ def chance_level(
     values: Floats,
     n_classes: int,
     metric: Metric,
+    trained: Codes,
 ) -> Chance:
     """Return the chance level: the metric's own, or that of the permutations.
 
     Permuted labels have the very same folds and classes, so that their mean score is what is to be
     expected by chance also where folds lack classes. Without permutations nothing is known there.
+    The same holds for the recall of single classes where they are not equally frequent in training:
+    a classifier that knows nothing then answers with the commonest.
 
     Parameters
     ----------
-    folds, codes, predictions, n_classes, metric
+    folds, codes, predictions, n_classes, metric, trained
         As for `score`.
     values : ndarray of shape (n_folds, 1 + n_permutations)
         Scores of every fold and labelling.
     """
     size = len(folds), n_classes
-    if tests_all_classes(folds, codes[0]):
-        n_present = len(np.unique(codes[0]))
-        return Chance.constant(metric.chance(codes[0], n_present), 1.0 / n_present, *size)
-    if len(codes) == 1:
-        return Chance.constant(np.nan, np.nan, *size)
+    complete = tests_all_classes(folds, codes[0])
+    n_present = len(np.unique(codes[0]))
+    even = complete and all(_is_even(trained[fold.train]) for fold in folds)
+    own = metric.chance(codes[0], n_present) if complete else np.nan
+    found = Chance.constant(own, 1.0 / n_present if even else np.nan, *size)
+    if len(codes) == 1 or even:
+        return found
     shares = np.stack(
         [
             mean_of_known(recalls(codes[1:, fold.test], predicted[1:], n_classes))
             for fold, predicted in zip(folds, predictions, strict=True)
         ]
     )
+    found = replace(found, classes=mean_of_known(shares), recalls=shares)
+    if complete:
+        return found
     null = values[:, 1:]
-    return Chance(float(null.mean()), null.mean(axis=1), mean_of_known(shares), shares)
+    return replace(found, mean=float(null.mean()), folds=null.mean(axis=1))
+
+
+def _is_even(codes: Codes) -> bool:
+    """Tell whether all classes that there are have equally many samples."""
+    counts = np.unique(codes, return_counts=True)[1]
+    return len(np.unique(counts)) == 1
 
 
 def mean_of_known(values: Floats) -> Floats:
@@ -189,6 +203,7 @@ def score(
     predictions: Sequence[Codes],
     n_classes: int,
     metric: Metric,
+    trained: Codes | None = None,
 ) -> Scores:
     """Score predictions; the first labelling is the observed one.
 
@@ -200,6 +215,8 @@ def score(
         One per fold.
     n_classes : int
     metric : Metric
+    trained : ndarray of int, shape (n_samples_of_training,), optional
+        Classes that the folds' training parts point to, if not those of ``codes``.
     """
     values = np.stack(
         [
@@ -215,5 +232,6 @@ def score(
         for fold, predicted in zip(folds, predictions, strict=True)
     ]
     means = values.mean(axis=0)
-    chance = chance_level(folds, codes, predictions, values, n_classes, metric)
+    known = codes[0] if trained is None else trained
+    chance = chance_level(folds, codes, predictions, values, n_classes, metric, known)
     return Scores(values[:, 0], np.stack(per_class), float(means[0]), means[1:], observed, chance)

@@ -18,6 +18,7 @@ from bidsface.analysis import (
 from bidsface.backgrounds import mean_background
 from bidsface.numerics.map_tests import group_map_test, minimum_map_test
 from bidsface.numerics.prevalence import infer_prevalence
+from bidsface.numerics.searchlight import GRAIN
 from bidsface_decoding import searchlight_report, searchlight_text
 from bidsface_decoding.searchlight import SearchlightOptions
 from bidsface_decoding.searchlight_group_report import (
@@ -146,7 +147,7 @@ def _group_maps(
     if len(members) > 1 and len(nulls) == len(members):
         # The same draws for both tests.
         stream = seed(direction.train, direction.test)
-        test = group_map_test(observed, nulls, options.group_draws, stream)
+        test = group_map_test(observed, nulls, options.group_draws, stream, GRAIN)
         if options.prevalence is not None:
             smallest = minimum_map_test(observed, nulls, options.group_draws, stream)
             prevalence = infer_prevalence(smallest, len(members), options.prevalence)
