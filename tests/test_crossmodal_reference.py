@@ -42,15 +42,17 @@ def halves(samples, run, columns, regress):
     return scaler.transform(train), labels, scaler.transform(test)
 
 
-def paired(labels, other_labels):
-    """Rows of both sets: the k-th of a class with the k-th of that class."""
+def paired(labels, other_labels, partners):
+    """Rows of both sets: the k-th of a class with the k-th of that class, and with others of it."""
     rows, others = [], []
     for label in sorted(set(labels) & set(other_labels)):
         own = [row for row, one in enumerate(labels) if one == label]
         theirs = [row for row, one in enumerate(other_labels) if one == label]
-        for row, other in zip(own, theirs, strict=False):
-            rows.append(row)
-            others.append(other)
+        size = min(len(own), len(theirs))
+        for k in range(size):
+            for turn in range(partners):
+                rows.append(own[k])
+                others.append(theirs[(k + turn * size // partners) % size])
     return rows, others
 
 
@@ -61,7 +63,7 @@ def ridge_aligned(target, source, new):
     return Ridge(alpha=penalty, solver="cholesky").fit(source, target).predict(new)
 
 
-def expected(participant, region, name, train, test, aligned, regress):
+def expected(participant, region, name, train, test, aligned, regress, partners):
     """Predicted classes of the test task's samples, run by run."""
     predictions = []
     for run in ("1", "2", "3", "4"):
@@ -70,7 +72,7 @@ def expected(participant, region, name, train, test, aligned, regress):
             for task in (train, test)
         )
         if aligned:
-            rows, others = paired(labels, other_labels)
+            rows, others = paired(labels, other_labels, partners)
             new = ridge_aligned(trained[rows], other[others], new)
         model = CLASSIFIERS[name](len(region.columns)).fit(trained, labels)
         predictions.append(model.predict(new))
@@ -82,9 +84,9 @@ def participant():
     return make_two_tasks(effect=0.35, motion_effect=0.3, sample_names=("volumes",), seed=3)
 
 
-@pytest.mark.parametrize("motion", ["kept", "regressed"])
+@pytest.mark.parametrize(("motion", "partners"), [("kept", 1), ("kept", 4), ("regressed", 4)])
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_predictions_equal_those_of_a_plain_loop(participant, name, motion):
+def test_predictions_equal_those_of_a_plain_loop(participant, name, motion, partners):
     outcomes = decode(
         participant,
         estimators=[name],
@@ -92,6 +94,7 @@ def test_predictions_equal_those_of_a_plain_loop(participant, name, motion):
         regions=["turned"] if name == "lda" else ["turned", "shared"],
         motion_regressed=True,
         motion_control=False,
+        pairings=partners,
     )
     labels = np.array(["anger", "disgust", "joy"])
     chosen = {test: one for test, one in outcomes.items() if test[4] == motion}
@@ -99,7 +102,9 @@ def test_predictions_equal_those_of_a_plain_loop(participant, name, motion):
     for (_, train, test, aligner, _, region), outcome in chosen.items():
         found = labels[outcome.scores.predicted]
         aligned, regress = aligner == "ridge-alignment", motion == "regressed"
-        wanted = expected(participant, REGIONS[region], name, train, test, aligned, regress)
+        wanted = expected(
+            participant, REGIONS[region], name, train, test, aligned, regress, partners
+        )
         # Samples lie in order of runs and time, as the loop has them.
         assert (found == wanted).all(), (train, test, aligner, region)
 
