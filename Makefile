@@ -15,7 +15,7 @@ demo: .venv/ready  ## write the synthetic study, analyse it, say where the repor
 	$(BIN)/bidsface-demo $(DEMO)
 
 test: .venv/ready  ## run the test suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: .venv/ready  ## run every static check
 	$(BIN)/ruff check .

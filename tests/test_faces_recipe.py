@@ -10,6 +10,8 @@ from validator import validator_issues
 from bidsface.__main__ import main
 from bidsface.schema import pybids_config_path, schema_path
 
+pytestmark = pytest.mark.xdist_group("faces_recipe")  # one worker runs the recipe for all
+
 QUICK = (
     "analyses.crossmodal.regions=[greymatter, functional, fusiform, thalamus]",
     "analyses.crossmodal.aligner_options={bcca: {n_restarts: 1}}",

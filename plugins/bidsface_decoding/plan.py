@@ -14,7 +14,7 @@ from bidsface.numerics.linear import Codes
 from bidsface.numerics.permutations import Relabellings, relabel
 from bidsface_decoding.crossvalidation import SPLITTERS, Fold, trainable
 from bidsface_decoding.options import DecodingOptions
-from bidsface_decoding.scoring import tests_all_classes
+from bidsface_decoding.scoring import is_even, tests_all_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,12 @@ def class_warnings(
                     f"{where}: the {part} part of fold {fold.name} has no "
                     f"{', '.join(names[missing])}; its score is over the classes that it has"
                 )
+    level = "the permutations' mean score" if permuted else "not known without permutations"
     if not tests_all_classes(folds, codes):
-        level = "the permutations' mean score" if permuted else "not known without permutations"
         notes.append(f"{where}: as folds lack classes, the chance level is {level}")
+    elif not all(is_even(codes[fold.train]) for fold in folds):
+        notes.append(
+            f"{where}: classes are not equally frequent in training, so that the chance level of "
+            f"single classes is {level}"
+        )
     return notes

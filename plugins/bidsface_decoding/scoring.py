@@ -166,7 +166,7 @@ def chance_level(
     size = len(folds), n_classes
     complete = tests_all_classes(folds, codes[0])
     n_present = len(np.unique(codes[0]))
-    even = complete and all(_is_even(trained[fold.train]) for fold in folds)
+    even = complete and all(is_even(trained[fold.train]) for fold in folds)
     own = metric.chance(codes[0], n_present) if complete else np.nan
     found = Chance.constant(own, 1.0 / n_present if even else np.nan, *size)
     if len(codes) == 1 or even:
@@ -184,7 +184,7 @@ def chance_level(
     return replace(found, mean=float(null.mean()), folds=null.mean(axis=1))
 
 
-def _is_even(codes: Codes) -> bool:
+def is_even(codes: Codes) -> bool:
     """Tell whether all classes that there are have equally many samples."""
     counts = np.unique(codes, return_counts=True)[1]
     return len(np.unique(counts)) == 1
