@@ -184,7 +184,8 @@ def section(
     lines += [
         "",
         f"Control regions (amygdala, thalamus, insula, anterior cingulate): {rate:.3f} of {tests} "
-        f"tests below p_fdr {LEVEL}, all conditions together.",
+        f"tests below p_fdr {LEVEL}, all conditions together. The spheres `secondarysomatosensory` "
+        "and `motionarea` overlap planted structures.",
     ]
     if len(shuffled):
         below = (shuffled["p_fdr"] < LEVEL).sum()
