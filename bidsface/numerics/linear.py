@@ -114,6 +114,19 @@ def standardize(train: Floats, *others: Floats) -> tuple[Floats, Floats]:
     return mean, scale
 
 
+def without_signal(standardized: Floats) -> NDArray[np.bool_]:
+    """Tell which columns of the training part do not vary, after `standardize`.
+
+    A column that varies has a sum of squares of n_train; what centring leaves of another one is 0
+    or rounding.
+
+    Parameters
+    ----------
+    standardized : ndarray of shape (n_train, n_features)
+    """
+    return np.asarray(np.einsum("ij,ij->j", standardized, standardized) < 0.5)
+
+
 def fold_kernels(
     X: NDArray[np.floating],
     columns: NDArray[np.intp],

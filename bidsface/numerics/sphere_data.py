@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.numerics.devices import Array, Device
-from bidsface.numerics.linear import Codes, Floats, standardize
+from bidsface.numerics.linear import Codes, Floats, standardize, without_signal
 from bidsface.numerics.neighbourhoods import Indices
 
 
@@ -165,23 +165,17 @@ def scaled(data: Floats, split: Split, dtype: Any) -> NDArray[Any]:
     parts = [data[:, split.train]]
     standardize(parts[0].T)
     # What centring leaves of a constant voxel is rounding, and must not become a pattern.
-    flat = _without_signal(parts[0])
+    flat = without_signal(parts[0].T)
     parts[0][flat] = 0.0
     for test in split.tests:
         scaling, held_out = data[:, test.scaling], data[:, test.samples]
         standardize(scaling.T, held_out.T)
         # What does not vary in training was not scaled: it would outweigh everything else.
-        held_out[flat | _without_signal(scaling)] = 0.0
+        held_out[flat | without_signal(scaling.T)] = 0.0
         parts.append(held_out)
     values = np.zeros((len(data) + 1, len(split.train) + split.n_test), dtype=dtype)
     np.concatenate(parts, axis=1, out=values[:-1], casting="same_kind")
     return values
-
-
-def _without_signal(standardized: Floats) -> NDArray[np.bool_]:
-    """Tell which voxels, (n_voxels, n_samples), do not vary."""
-    squares = np.einsum("ij,ij->i", standardized, standardized)
-    return np.asarray(squares < 0.5)
 
 
 def sample_weights(truth: Codes, n_classes: int, balanced: bool) -> Floats:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface.numerics.linear import Floats, FoldKernel, standardize
+from bidsface.numerics.linear import Floats, FoldKernel, standardize, without_signal
 from bidsface_decoding.crossvalidation import Fold
 from bidsface_decoding.motion_regression import MotionRegression
 
@@ -142,7 +142,7 @@ def _scale(
     mean, scale = standardize(train, test)
     # A voxel without signal in training, such as one that lay outside of the field of view, tells
     # nothing here. In another task it may, and must not meet test samples that were not scaled.
-    constant |= np.einsum("ij,ij->j", train, train) < 0.5
+    constant |= without_signal(train)
     train[:, constant] = 0.0
     test[:, constant] = 0.0
     return ScaledBlock(train, test, mean, scale, coefficients)
