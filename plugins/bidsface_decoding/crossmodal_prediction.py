@@ -150,7 +150,7 @@ def _predict_fold(
     if not aligners and not tools.plain:
         return found
     n_labellings = len(next(iter(codes.values())))
-    wanted: dict[Condition, int] = {}
+    alignable: set[Condition] = set()  # by the observed labels
     for number in range(n_labellings):
         row = {task: own[number] for task, own in codes.items()}
         mapped = {
@@ -161,10 +161,10 @@ def _predict_fold(
             if len(operator)
         }
         if number == 0:
-            wanted = {condition: len(operator) for condition, operator in mapped.items()}
-        mapped = {condition: mapped[condition] for condition in wanted if condition in mapped}
+            alignable = set(mapped)
+        mapped = {key: operator for key, operator in mapped.items() if key in alignable}
         own = {task: known[number] for task, known in labels.items()}
-        for name, condition in product(tools.estimators, wanted.keys() - mapped.keys()):
+        for name, condition in product(tools.estimators, alignable - mapped.keys()):
             # Permuted labels that leave nothing to align: what is left is the commonest class.
             found[name, condition][number] = np.bincount(own[condition.train_task]).argmax()
         for test, predicted in _predict_labelling(scaled, direct, mapped, own, tools):
