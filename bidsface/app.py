@@ -144,13 +144,17 @@ def _pending(
 
 def _run_plans(work: Work, pending: Sequence[Plan], stage: Stage) -> Iterator[ParticipantOutcome]:
     settings = work.settings
-    processes = processes_that_fit(settings, [plan.files for plan in pending])
+    kinds = list(work.loaded.recipe.samples.values())
+    processes = processes_that_fit(settings, [plan.files for plan in pending], kinds)
+    processes = min(processes, max(1, len(pending)))
     if processes < min(settings.nprocs, len(pending)):
         work.console.say(
             f"{processes} participant{'s' * (processes > 1)} at a time, to stay within "
             f"{settings.memory_mb} MB"
         )
-    threads = max(1, settings.nprocs // max(1, len(pending)))
+    # Processors that have no participant work on the regions of the others.
+    at_once = processes if settings.dask_scheduler is None else max(1, len(pending))
+    threads = max(1, settings.nprocs // at_once)
     jobs = [
         ParticipantJob(settings, work.loaded, work.context, plan, stage, threads)
         for plan in pending
@@ -158,7 +162,7 @@ def _run_plans(work: Work, pending: Sequence[Plan], stage: Stage) -> Iterator[Pa
     yield from run_jobs(
         process_participant,
         jobs,
-        processes=min(processes, max(1, len(jobs))),
+        processes=processes,
         threads=settings.omp_nthreads,
         dask_scheduler=settings.dask_scheduler,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bidsface.files import ParticipantFiles
+from bidsface.recipe import SampleSpec
 from bidsface.settings import Settings
 
 BRAIN_FRACTION = 0.35
@@ -15,6 +16,9 @@ BRAIN_FRACTION = 0.35
 
 BASE_MB = 600
 """A process with its libraries loaded."""
+
+MODEL_COPIES = 3
+"""Arrays of the size of a masked run that reading and modelling it holds at once."""
 
 MAPS_PER_PARTICIPANT = 12
 """Float images of the size of one volume that a participant's output holds, after compression."""
@@ -28,29 +32,59 @@ class StudyCost:
     disk_mb: int
 
 
-def study_cost(participants: Sequence[ParticipantFiles]) -> StudyCost:
+def study_cost(
+    participants: Sequence[ParticipantFiles], samples: Sequence[SampleSpec]
+) -> StudyCost:
     """Estimate what participants need.
 
-    A run is read whole (float32) and masked twice, before and after cleaning; of all runs the
-    samples are kept, at most as much as the masked runs.
+    A run is read in blocks and cleaned in place; a model of it takes as much again. The samples of
+    all runs stay, and analyses scale a copy of them.
+
+    Parameters
+    ----------
+    participants : sequence of ParticipantFiles
+    samples : sequence of SampleSpec
+        Kinds of samples of the recipe.
     """
     memory, disk = BASE_MB, 1
     for files in participants:
         shapes = [_shape(run.bold) for run in files.runs]
-        sizes = [math.prod(shape) * 4 / 2**20 for shape in shapes]
-        need = max(sizes, default=0) * (1 + 2 * BRAIN_FRACTION) + sum(sizes) * BRAIN_FRACTION
+        volumes = [math.prod(shape[:3]) * 4 / 2**20 for shape in shapes]
+        lengths = [math.prod(shape[3:]) for shape in shapes]
+        largest = max((one * n for one, n in zip(volumes, lengths, strict=True)), default=0)
+        kept = sum(
+            one * _n_samples(run.events, n, samples)
+            for run, one, n in zip(files.runs, volumes, lengths, strict=True)
+        )
+        need = BRAIN_FRACTION * (MODEL_COPIES * largest + 2 * kept)
         memory = max(memory, BASE_MB + math.ceil(need))
-        volume = max((math.prod(shape[:3]) * 4 / 2**20 for shape in shapes), default=0)
-        disk += math.ceil(MAPS_PER_PARTICIPANT * volume * BRAIN_FRACTION) + 2
+        disk += math.ceil(MAPS_PER_PARTICIPANT * max(volumes, default=0) * BRAIN_FRACTION) + 2
     return StudyCost(memory, disk)
 
 
-def processes_that_fit(settings: Settings, participants: Sequence[ParticipantFiles]) -> int:
+def processes_that_fit(
+    settings: Settings, participants: Sequence[ParticipantFiles], samples: Sequence[SampleSpec]
+) -> int:
     """Return how many participants may be in work at once within ``--mem``; at least one."""
     if settings.memory_mb is None or not participants:
         return settings.nprocs
-    fits = settings.memory_mb // study_cost(participants).memory_mb
+    fits = settings.memory_mb // study_cost(participants, samples).memory_mb
     return max(1, min(settings.nprocs, fits))
+
+
+def _n_samples(events: Path | None, n_volumes: int, samples: Sequence[SampleSpec]) -> int:
+    """Return how many samples a run has at most, of all kinds together."""
+    try:
+        n_events = events.read_bytes().count(b"\n") if events is not None else 0
+    except OSError:  # reported where it is read
+        n_events = 0
+    return sum(min(n_volumes, _per_event(spec, n_volumes) * n_events) for spec in samples)
+
+
+def _per_event(spec: SampleSpec, n_volumes: int) -> int:
+    if spec.kind != "volumes":
+        return 1
+    return n_volumes if spec.count is None else spec.count
 
 
 def _shape(path: Path) -> tuple[int, ...]:
