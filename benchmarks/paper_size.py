@@ -141,9 +141,9 @@ restarts of Bayesian CCA), searchlights with 100 permutations, group statistics.
 {processes} processes on 2 cores ({machine()}); `python benchmarks/paper_size.py FOLDER --write`.
 
 **{spent.seconds / 60:.0f} minutes, {spent.gib:.1f} GiB** (wanted: 120 minutes, 6 GiB). The
-published implementations of the classifier (9 s a sweep at 150,000 voxels, 100 sweeps) and of the alignment
-(14 s a restart at 30,000 voxels), scaled by voxels to the same fits: {published_hours(output):,.0f}
-hours.
+published implementations of the classifier (9 s a sweep at 150,000 voxels, 100 sweeps) and of the
+alignment (14 s a restart at 30,000 voxels), scaled by voxels to the same fits:
+{published_hours(output):,.0f} hours.
 
 | unit of work | minutes of all participants together |
 | --- | --- |
