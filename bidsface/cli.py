@@ -32,8 +32,20 @@ def run_command(argv: Sequence[str]) -> int:
     except UsageError as error:
         return _usage(str(error))
     except SystemExit as leaving:  # argparse: --help, --version and its own usage errors
-        return leaving.code if isinstance(leaving.code, int) else 2
+        return _printed(leaving.code if isinstance(leaving.code, int) else 2)
+    except BrokenPipeError:
+        return _printed(0)
     return _run(settings)
+
+
+def _printed(code: int) -> int:
+    """Return the status of a listing; a reader that has seen enough, such as head, is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def _run(settings: Settings) -> int:
