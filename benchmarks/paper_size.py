@@ -130,7 +130,7 @@ def region_sizes(output: Path, regions: list[str]) -> dict[str, int]:
 
 def section(output: Path, spent: Spent, processes: int) -> str:
     """Return the section of the document."""
-    rows = "\n".join(f"| {unit} | {spent / 60:.1f} |" for unit, spent in shares(output).items())
+    rows = "\n".join(f"| {unit} | {work / 60:.1f} |" for unit, work in shares(output).items())
     return f"""
 ## A whole study
 

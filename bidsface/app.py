@@ -144,7 +144,7 @@ def _pending(
 
 def _run_plans(work: Work, pending: Sequence[Plan], stage: Stage) -> Iterator[ParticipantOutcome]:
     settings = work.settings
-    kinds = list(work.loaded.recipe.samples.values())
+    kinds = work.loaded.recipe.samples.values()
     processes = processes_that_fit(settings, [plan.files for plan in pending], kinds)
     processes = min(processes, max(1, len(pending)))
     if processes < min(settings.nprocs, len(pending)):

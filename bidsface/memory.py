@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class StudyCost:
 
 
 def study_cost(
-    participants: Sequence[ParticipantFiles], samples: Sequence[SampleSpec]
+    participants: Sequence[ParticipantFiles], samples: Collection[SampleSpec]
 ) -> StudyCost:
     """Estimate what participants need.
 
@@ -43,7 +43,7 @@ def study_cost(
     Parameters
     ----------
     participants : sequence of ParticipantFiles
-    samples : sequence of SampleSpec
+    samples : collection of SampleSpec
         Kinds of samples of the recipe.
     """
     memory, disk = BASE_MB, 1
@@ -63,7 +63,7 @@ def study_cost(
 
 
 def processes_that_fit(
-    settings: Settings, participants: Sequence[ParticipantFiles], samples: Sequence[SampleSpec]
+    settings: Settings, participants: Sequence[ParticipantFiles], samples: Collection[SampleSpec]
 ) -> int:
     """Return how many participants may be in work at once within ``--mem``; at least one."""
     if settings.memory_mb is None or not participants:
@@ -72,7 +72,7 @@ def processes_that_fit(
     return max(1, min(settings.nprocs, fits))
 
 
-def _n_samples(events: Path | None, n_volumes: int, samples: Sequence[SampleSpec]) -> int:
+def _n_samples(events: Path | None, n_volumes: int, samples: Collection[SampleSpec]) -> int:
     """Return how many samples a run has at most, of all kinds together."""
     try:
         n_events = events.read_bytes().count(b"\n") if events is not None else 0

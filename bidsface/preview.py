@@ -24,7 +24,7 @@ def dry_run(work: Work, dataset: Dataset) -> Outcome:
             say(f"sub-{label}: would compute {names}; {plan.kept} up to date; files:")
             for uri in plan.inputs:
                 say(f"    {uri}")
-    cost = study_cost(readable, list(work.loaded.recipe.samples.values()))
+    cost = study_cost(readable, work.loaded.recipe.samples.values())
     say(
         f"estimated memory {cost.memory_mb} MB a participant in work, "
         f"disk {cost.disk_mb} MB for all"

@@ -14,7 +14,7 @@ from bidsface_decoding.crossmodal_options import REALIGNED, CrossmodalOptions
 from bidsface_decoding.crossmodal_outcomes import CrossDecoding, TaskRegion
 from bidsface_decoding.crossmodal_plan import CrossPlan, plan_crossmodal
 from bidsface_decoding.maps import weight_maps
-from bidsface_decoding.options import MOTION
+from bidsface_decoding.options import refuse_control_name
 
 
 def decode_participant_crossmodal(
@@ -77,11 +77,7 @@ def _regions(
 ) -> tuple[list[TaskRegion], list[str]]:
     """Return the regions and pairs of regions, and notes on pairs that cannot be made."""
     chosen = list(participant.select_regions(options.regions))
-    names = [region.name for region in chosen]
-    if MOTION in names:
-        raise RecipeError(
-            f"a region is called {MOTION!r}, the name of the head-motion control; rename the region"
-        )
+    refuse_control_name(chosen)
     regions = [TaskRegion.same(region, tasks) for region in chosen]
     notes = []
     for name, pair in options.region_pairs.items():

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
-from bidsface.analysis import AnalysisOptions
+from bidsface.analysis import AnalysisOptions, Region
 from bidsface.errors import RecipeError
 
 MOTION = "motion"
 """Stands in ``roi_name`` for the head-motion parameters."""
+
+
+def refuse_control_name(regions: Iterable[Region]) -> None:
+    """Raise RecipeError if a region is called like the head-motion control."""
+    if MOTION in (region.name for region in regions):
+        raise RecipeError(
+            f"a region is called {MOTION!r}, the name of the head-motion control; rename the region"
+        )
 
 
 class DecodingOptions(AnalysisOptions):

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bidsface.analysis import Figure, Map, Participant, Region, Results, usable_tasks
-from bidsface.errors import InputError, RecipeError
+from bidsface.errors import InputError
 from bidsface_decoding import report, tables, text
 from bidsface_decoding.maps import weight_maps
-from bidsface_decoding.options import MOTION, DecodingOptions
+from bidsface_decoding.options import DecodingOptions, refuse_control_name
 from bidsface_decoding.plan import plan_task, task_samples
 from bidsface_decoding.task import TaskDecoding, decode_task
 
@@ -57,10 +57,7 @@ def _regions(participant: Participant, options: DecodingOptions) -> list[Region]
     regions = list(participant.select_regions(options.regions))
     if not regions:
         raise InputError(f"sub-{participant.label}: none of the wanted regions was found")
-    if MOTION in (region.name for region in regions):
-        raise RecipeError(
-            f"a region is called {MOTION!r}, the name of the head-motion control; rename the region"
-        )
+    refuse_control_name(regions)
     return regions
 
 
