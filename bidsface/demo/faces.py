@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from bidsface.demo.anatomy import Anatomy, load_anatomy
+from bidsface.demo.faces_text import FACES
 from bidsface.demo.fmriprep_files import (
+    DERIVATIVE,
     write_preprocessed_anatomy,
     write_preprocessed_root,
     write_preprocessed_run,
 )
-from bidsface.demo.raw_files import write_raw_anatomy, write_raw_root, write_raw_run
+from bidsface.demo.raw_files import (
+    write_participants,
+    write_raw_anatomy,
+    write_raw_root,
+    write_raw_run,
+)
 from bidsface.demo.simulation import (
     SESSIONS,
     FacesDesign,
     draw_participant,
     simulate_run,
 )
-from bidsface.demo.truth import ParticipantTruth, design_of, participant_truth, write_truth
-from bidsface.errors import UsageError
+from bidsface.demo.study_folder import StudyFolder
+from bidsface.demo.truth import STUDY, ParticipantTruth, participant_truth, write_truth
+from bidsface.demo.visits import Visit
 from bidsface.execution import run_jobs
 
 ANATOMICAL_VOXEL_MM = 4.0
-DERIVATIVE = Path("derivatives/fmriprep")
 
 
 def write_study(
@@ -89,19 +95,8 @@ def write_study(
         shuffle_labels=shuffle_labels,
         pauses=pauses,
     )
-    bids = root / "bids"
-    if bids.exists():
-        _require_same(root, design)
-        return bids
-    unfinished = root / ".unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    _write(unfinished, design, n_jobs)
-    shutil.rmtree(root / "truth", ignore_errors=True)
-    # The data set comes last, so that it is never there without its truth.
-    (unfinished / "truth").rename(root / "truth")
-    (unfinished / "bids").rename(bids)
-    unfinished.rmdir()
-    return bids
+    folder = StudyFolder(root, STUDY, design.as_dict())
+    return folder.ensure(partial(_write, design=design, n_jobs=n_jobs))
 
 
 @dataclass(frozen=True)
@@ -114,9 +109,10 @@ class _ParticipantFolder:
     fine: Anatomy
 
 
-def _write(folder: Path, design: FacesDesign, n_jobs: int) -> None:
+def _write(folder: Path, *, design: FacesDesign, n_jobs: int) -> None:
     bids = folder / "bids"
-    write_raw_root(bids, design)
+    write_raw_root(bids, FACES)
+    write_participants(bids, design.labels, np.random.default_rng([design.seed, 0]))
     write_preprocessed_root(bids / DERIVATIVE)
     job = _ParticipantFolder(
         bids, design, load_anatomy(design.voxel_size_mm), load_anatomy(ANATOMICAL_VOXEL_MM)
@@ -130,36 +126,17 @@ def _write_participant(job: _ParticipantFolder, label: str) -> ParticipantTruth:
     bids, anatomy = job.bids, job.anatomy
     participant = draw_participant(job.design, anatomy, label)
     rng = job.design.stream(label, "images")
-    write_raw_anatomy(bids, label, job.fine, rng)
-    write_preprocessed_anatomy(bids / DERIVATIVE, label, job.fine, rng)
+    first = Visit(label, SESSIONS["display"])
+    write_raw_anatomy(bids, first, job.fine, rng)
+    write_preprocessed_anatomy(bids / DERIVATIVE, first, job.fine, rng)
     runs = []
-    for task in SESSIONS:
+    for task, session in SESSIONS.items():
+        visit, name = Visit(label, session), FACES.tasks[task].name
         for number in range(1, job.design.runs + 1):
             run = simulate_run(job.design, anatomy, participant, task, number)
-            write_raw_run(bids, anatomy, participant, run)
-            write_preprocessed_run(bids / DERIVATIVE, anatomy, participant, run)
+            write_raw_run(bids, anatomy, visit, run)
+            write_preprocessed_run(
+                bids / DERIVATIVE, anatomy, visit, participant.aparcaseg, run, name
+            )
             runs.append(run.summary)
     return participant_truth(participant, anatomy, runs)
-
-
-def _require_same(root: Path, design: FacesDesign) -> None:
-    """Raise UsageError unless the folder holds the study of this design."""
-    found: dict[str, Any] | None = None
-    path = root / "truth" / "truth.json"
-    if path.exists():
-        try:
-            found = design_of(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError):
-            found = None
-    if found is None:
-        raise UsageError(f"{root / 'bids'} exists and is not a synthetic study: name a new folder")
-    wanted = design.as_dict()
-    differences = [
-        f"{key} {found.get(key)} instead of {wanted[key]}"
-        for key in wanted
-        if found.get(key) != wanted[key]
-    ]
-    if differences:
-        raise UsageError(
-            f"{root} holds another study ({', '.join(differences)}): name a new folder"
-        )

@@ -18,15 +18,13 @@ from bidsface.demo.anatomy import (
 )
 from bidsface.demo.confound_table import confound_table
 from bidsface.demo.images import write_image, write_json, write_table
-from bidsface.demo.raw_files import BIDS_VERSION, TASK_NAMES
-from bidsface.demo.simulation import (
-    SESSIONS,
-    UNSTEADY_VOLUMES,
-    SyntheticParticipant,
-    SyntheticRun,
-)
+from bidsface.demo.raw_files import BIDS_VERSION
+from bidsface.demo.simulation import UNSTEADY_VOLUMES, SyntheticRun
 from bidsface.demo.trials import REPETITION_TIME, SLICE_TIME
+from bidsface.demo.visits import Visit
 
+DERIVATIVE = Path("derivatives/fmriprep")
+"""Folder of the derivative in a raw data set."""
 SPACE = "space-MNI152NLin2009cAsym"
 BOLD_STEP = 0.5
 """Difference between neighbouring stored values; the noise deviates by about 10."""
@@ -68,7 +66,7 @@ def write_preprocessed_root(root: Path) -> None:
 
 
 def write_preprocessed_anatomy(
-    root: Path, label: str, anatomy: Anatomy, rng: np.random.Generator
+    root: Path, visit: Visit, anatomy: Anatomy, rng: np.random.Generator
 ) -> None:
     """Write a participant's normalized T1-weighted image, brain mask and tissue fractions.
 
@@ -76,14 +74,15 @@ def write_preprocessed_anatomy(
     ----------
     root : Path
         Of the derivative.
-    label : str
+    visit : Visit
+        The one that the T1-weighted image is from.
     anatomy : Anatomy
         On the anatomical grid, which is finer than the BOLD runs'.
     rng : numpy.random.Generator
     """
-    folder = root / f"sub-{label}/anat"
-    stem = f"sub-{label}_{SPACE}"
-    sources = {"Sources": [f"bids:raw:sub-{label}/ses-1/anat/sub-{label}_ses-1_T1w.nii.gz"]}
+    folder = root / f"sub-{visit.label}/anat"
+    stem = f"sub-{visit.label}_{SPACE}"
+    sources = {"Sources": [f"bids:raw:{visit.folder.as_posix()}/anat/{visit.stem}_T1w.nii.gz"]}
     t1w = np.where(
         anatomy.brain,
         np.clip(1000 * anatomy.t1w + rng.normal(0, 10, anatomy.t1w.shape), 0, None),
@@ -100,21 +99,22 @@ def write_preprocessed_anatomy(
 
 
 def write_preprocessed_run(
-    root: Path, anatomy: Anatomy, participant: SyntheticParticipant, run: SyntheticRun
+    root: Path,
+    anatomy: Anatomy,
+    visit: Visit,
+    aparcaseg: NDArray[np.int16],
+    run: SyntheticRun,
+    task_name: str,
 ) -> None:
     """Write everything that fMRIPrep writes for a run in one space."""
-    session = SESSIONS[run.task]
-    folder = root / f"sub-{participant.label}/ses-{session}/func"
-    stem = f"sub-{participant.label}_ses-{session}_task-{run.task}_run-{run.number}"
-    source = {
-        "Sources": [f"bids:raw:sub-{participant.label}/ses-{session}/func/{stem}_bold.nii.gz"]
-    }
+    folder, stem = root / visit.folder / "func", visit.run(run.task, run.number)
+    source = {"Sources": [f"bids:raw:{visit.folder.as_posix()}/func/{stem}_bold.nii.gz"]}
     timing = {
         "RepetitionTime": REPETITION_TIME,
         "StartTime": SLICE_TIME,
         "SliceTimingCorrected": True,
         "SkullStripped": True,
-        "TaskName": TASK_NAMES[run.task],
+        "TaskName": task_name,
     }
     images: tuple[tuple[str, NDArray, dict[str, Any], dict[str, Any]], ...] = (
         (
@@ -125,8 +125,8 @@ def write_preprocessed_run(
         ),
         ("boldref", reference(run, anatomy), {"step": BOLD_STEP}, source),
         ("desc-brain_mask", run.mask.astype(np.uint8), {}, {"Type": "Brain", **source}),
-        ("desc-aparcaseg_dseg", participant.aparcaseg, {}, source),
-        ("desc-aseg_dseg", subcortical_segmentation(participant.aparcaseg), {}, source),
+        ("desc-aparcaseg_dseg", aparcaseg, {}, source),
+        ("desc-aseg_dseg", subcortical_segmentation(aparcaseg), {}, source),
     )
     for name, values, storage, sidecar in images:
         path = folder / f"{stem}_{SPACE}_{name}.nii.gz"

@@ -56,6 +56,23 @@ def draw_movement(
     ndarray of shape (t, 6)
         mm, the rotations on a sphere of 50 mm.
     """
+    restless = draw_restlessness(rng, times)
+    shown = trials[trials["trial_kind"] == "expression"]
+    classes = [EXPRESSIONS.index(name) for name in shown["trial_type"]]
+    strength = rng.normal(1.0, 0.3, (len(shown), 1))
+    scatter = rng.standard_normal((len(shown), 6)) * np.abs(habits).mean() * 0.5
+    moves = habits[classes] * strength + scatter
+    return restless + courses_of_poses(shown, times, DURATION) @ moves
+
+
+def draw_restlessness(rng: np.random.Generator, times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Draw the displacement of a head that means to lie still: wandering, posture shifts, breath.
+
+    Returns
+    -------
+    ndarray of shape (t, 6)
+        mm, the rotations on a sphere of 50 mm.
+    """
     n_volumes = len(times)
     steps = rng.standard_normal((n_volumes, 6)) * 0.02
     steps += (rng.random((n_volumes, 1)) < 0.01) * rng.standard_normal((n_volumes, 6)) * 0.15
@@ -63,25 +80,30 @@ def draw_movement(
     wander -= np.linspace(0, 0.7, n_volumes)[:, None] * wander[-1]
     breath = np.sin(2 * np.pi * 0.28 * times + rng.uniform(0, 2 * np.pi))
     wander[:, 1] += 0.03 * breath
-    return wander + _expressed(rng, trials, times, habits)
+    return wander
 
 
-def _expressed(
-    rng: np.random.Generator,
-    trials: pd.DataFrame,
-    times: NDArray[np.float64],
-    habits: NDArray[np.float64],
+def courses_of_poses(
+    trials: pd.DataFrame, times: NDArray[np.float64], duration: float
 ) -> NDArray[np.float64]:
-    """Movement with the expressions: every trial its own strength and some scatter."""
-    shown = trials[trials["trial_kind"] == "expression"]
-    classes = [EXPRESSIONS.index(name) for name in shown["trial_type"]]
-    strength = rng.normal(1.0, 0.3, (len(shown), 1))
-    scatter = rng.standard_normal((len(shown), 6)) * np.abs(habits).mean() * 0.5
-    moves = habits[classes] * strength + scatter
-    lags = times[:, None] - shown["onset"].to_numpy()
-    rise = 1 - np.exp(-np.clip(lags, 0, DURATION) / RISE)
-    settle = np.exp(-np.clip(lags - DURATION, 0, None) / SETTLE)
-    return np.where(lags > 0, rise * settle, 0) @ moves
+    """Return how far a head has followed the pose of every trial, from 0 to 1.
+
+    Parameters
+    ----------
+    trials : DataFrame
+    times : ndarray of shape (t,)
+        s.
+    duration : float
+        Of a trial (s).
+
+    Returns
+    -------
+    ndarray of shape (t, n_trials)
+    """
+    lags = times[:, None] - trials["onset"].to_numpy()
+    rise = 1 - np.exp(-np.clip(lags, 0, duration) / RISE)
+    settle = np.exp(-np.clip(lags - duration, 0, None) / SETTLE)
+    return np.where(lags > 0, rise * settle, 0)
 
 
 def estimated_parameters(rng: np.random.Generator, movement: NDArray[np.float64]) -> pd.DataFrame:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,55 +14,52 @@ from numpy.typing import NDArray
 from bidsface import __version__
 from bidsface.demo.anatomy import Anatomy
 from bidsface.demo.images import write_image, write_json, write_table
-from bidsface.demo.simulation import SESSIONS, FacesDesign, SyntheticParticipant, SyntheticRun
+from bidsface.demo.simulation import SyntheticRun
 from bidsface.demo.trials import REPETITION_TIME
+from bidsface.demo.visits import Visit
 
 BIDS_VERSION = "1.10.0"
 BLOCK = 3
 """Voxels of the preprocessed grid along each edge of a raw voxel."""
-README = """# Synthetic faces study
-
-Nobody was scanned. `bidsface-demo` drew these data from random numbers, with known patterns in
-known regions; what was planted is described in `truth.json`, in the folder `truth` beside this
-data set.
-
-Participants display joy, anger and disgust in one session (task `display`) and observe them in
-another (task `observe`). Catch trials of the observing task have no expression: their
-`trial_type` is `n/a`.
-
-The data that are meant to be analysed are in `derivatives/fmriprep`, in the layout of fMRIPrep's
-output. The images here only make the data set complete: the BOLD runs are those same series,
-averaged over blocks of voxels, and the T1-weighted images are the MNI152 template with noise.
-fMRIPrep was not run, and running it on these images is of no use.
-"""
-EVENT_COLUMNS = {
-    "onset": {"Description": "Start of the event after the first volume.", "Units": "s"},
-    "duration": {"Description": "Duration of the event.", "Units": "s"},
-    "trial_type": {
-        "LongName": "Expression",
-        "Description": "Facial expression of the trial; n/a in catch trials.",
-        "Levels": {
-            "joy": "A joyful expression",
-            "anger": "An angry expression",
-            "disgust": "A disgusted expression",
-        },
-    },
-    "trial_kind": {
-        "Description": "What kind of trial it is.",
-        "Levels": {"expression": "A trial with an expression", "catch": "A trial without one"},
-    },
-}
-INSTRUCTIONS = {
-    "display": "After the beep, pose the expression until the second beep.",
-    "observe": "Watch the clips of facial expressions; press the button when there is no face.",
-}
-TASK_NAMES = {"display": "Displaying expressions", "observe": "Observing expressions"}
 
 
-def write_raw_root(root: Path, design: FacesDesign) -> None:
+@dataclass(frozen=True)
+class TaskText:
+    """What a data set says of a task.
+
+    Attributes
+    ----------
+    name : str
+    instructions : str
+        To the participants.
+    columns : mapping of str to mapping
+        Descriptions of the columns of its events.
+    """
+
+    name: str
+    instructions: str
+    columns: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class StudyText:
+    """What a data set says of itself.
+
+    Attributes
+    ----------
+    name, readme : str
+    tasks : mapping of str to TaskText
+    """
+
+    name: str
+    readme: str
+    tasks: Mapping[str, TaskText]
+
+
+def write_raw_root(root: Path, text: StudyText) -> None:
     """Write what describes the data set."""
     description = {
-        "Name": "Synthetic faces study with planted truth",
+        "Name": text.name,
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "raw",
         "License": "CC0",
@@ -67,47 +67,24 @@ def write_raw_root(root: Path, design: FacesDesign) -> None:
         "GeneratedBy": [{"Name": "bidsface-demo", "Version": __version__}],
     }
     write_json(root / "dataset_description.json", description)
-    (root / "README.md").write_text(README, encoding="utf-8")
-    for task in SESSIONS:
-        write_json(root / f"task-{task}_events.json", EVENT_COLUMNS)
+    (root / "README.md").write_text(text.readme, encoding="utf-8")
+    for task, about in text.tasks.items():
+        write_json(root / f"task-{task}_events.json", about.columns)
         sidecar = {
-            "TaskName": TASK_NAMES[task],
-            "Instructions": INSTRUCTIONS[task],
+            "TaskName": about.name,
+            "Instructions": about.instructions,
             "RepetitionTime": REPETITION_TIME,
         }
         write_json(root / f"task-{task}_bold.json", sidecar)
-    _write_participants(root, design)
 
 
-def write_raw_anatomy(root: Path, label: str, anatomy: Anatomy, rng: np.random.Generator) -> None:
-    """Write a T1-weighted image: the template and noise."""
-    name = root / f"sub-{label}/ses-1/anat/sub-{label}_ses-1_T1w"
-    image = 1000 * anatomy.t1w + rng.normal(20, 10, anatomy.t1w.shape)
-    write_image(name.with_suffix(".nii.gz"), np.clip(image, 0, None), anatomy.affine, step=1.0)
-    write_json(name.with_suffix(".json"), {"Modality": "MR", "MagneticFieldStrength": 3})
-
-
-def write_raw_run(
-    root: Path, anatomy: Anatomy, participant: SyntheticParticipant, run: SyntheticRun
-) -> None:
-    """Write a run's events and a coarse image of it."""
-    session = SESSIONS[run.task]
-    folder = root / f"sub-{participant.label}/ses-{session}/func"
-    stem = f"sub-{participant.label}_ses-{session}_task-{run.task}_run-{run.number}"
-    write_table(folder / f"{stem}_events.tsv", run.trials)
-    volumes, affine = _block_means(run.data, anatomy)
-    write_image(
-        folder / f"{stem}_bold.nii.gz", volumes, affine, step=1.0, repetition_time=REPETITION_TIME
-    )
-
-
-def _write_participants(root: Path, design: FacesDesign) -> None:
-    rng = np.random.default_rng([design.seed, 0])
+def write_participants(root: Path, labels: Sequence[str], rng: np.random.Generator) -> None:
+    """Write the table of the participants, with invented ages and sexes."""
     table = pd.DataFrame(
         {
-            "participant_id": [f"sub-{label}" for label in design.labels],
-            "age": rng.integers(20, 40, design.participants),
-            "sex": rng.choice(["F", "M"], design.participants),
+            "participant_id": [f"sub-{label}" for label in labels],
+            "age": rng.integers(20, 40, len(labels)),
+            "sex": rng.choice(["F", "M"], len(labels)),
         }
     )
     write_table(root / "participants.tsv", table)
@@ -119,6 +96,24 @@ def _write_participants(root: Path, design: FacesDesign) -> None:
         },
     }
     write_json(root / "participants.json", columns)
+
+
+def write_raw_anatomy(root: Path, visit: Visit, anatomy: Anatomy, rng: np.random.Generator) -> None:
+    """Write a T1-weighted image: the template and noise."""
+    name = root / visit.folder / f"anat/{visit.stem}_T1w"
+    image = 1000 * anatomy.t1w + rng.normal(20, 10, anatomy.t1w.shape)
+    write_image(name.with_suffix(".nii.gz"), np.clip(image, 0, None), anatomy.affine, step=1.0)
+    write_json(name.with_suffix(".json"), {"Modality": "MR", "MagneticFieldStrength": 3})
+
+
+def write_raw_run(root: Path, anatomy: Anatomy, visit: Visit, run: SyntheticRun) -> None:
+    """Write a run's events and a coarse image of it."""
+    folder, stem = root / visit.folder / "func", visit.run(run.task, run.number)
+    write_table(folder / f"{stem}_events.tsv", run.trials)
+    volumes, affine = _block_means(run.data, anatomy)
+    write_image(
+        folder / f"{stem}_bold.nii.gz", volumes, affine, step=1.0, repetition_time=REPETITION_TIME
+    )
 
 
 def _block_means(

@@ -164,14 +164,19 @@ def draw_participant(design: FacesDesign, anatomy: Anatomy, label: str) -> Synth
     vigour = rng.uniform(0.85, 1.15)
     strength = dict(zip(TASKS, vigour * np.array(design.snr), strict=True))
     planted = plant(rng, aparcaseg, anatomy.brain, strength)
-    brain = anatomy.brain
-    tissue = 600 + 400 * anatomy.grey + 250 * anatomy.white + 600 * anatomy.csf
-    baseline = tissue[brain] * (1 + 0.08 * draw_smooth_maps(rng, anatomy, 1, 40.0)[0])
+    baseline = draw_baseline(rng, anatomy)
     still = np.zeros((len(EXPRESSIONS), 6))
     habits = {"display": draw_habits(rng, design.motion_mm), "observe": still}
     return SyntheticParticipant(
         label, aparcaseg, baseline, planted, habits, draw_leak(rng, anatomy)
     )
+
+
+def draw_baseline(rng: np.random.Generator, anatomy: Anatomy) -> NDArray[np.float32]:
+    """Draw the mean signal of every voxel, shape (p,): its tissue, seen by an uneven coil."""
+    tissue = 600 + 400 * anatomy.grey + 250 * anatomy.white + 600 * anatomy.csf
+    sensitivity = 1 + 0.08 * draw_smooth_maps(rng, anatomy, 1, 40.0)[0]
+    return np.asarray(tissue[anatomy.brain] * sensitivity, dtype=np.float32)
 
 
 def simulate_run(
@@ -193,7 +198,7 @@ def simulate_run(
     _add_responses(rng, unwanted, trials, times, participant, task)
     data = participant.baseline * (1 + np.float32(NOISE_SHARE) * unwanted)
     data *= saturation(len(times), UNSTEADY_VOLUMES)[:, None]
-    mask = _run_mask(rng, anatomy.brain)
+    mask = draw_run_mask(rng, anatomy.brain)
     if design.shuffle_labels:  # last, so that nothing else changes
         trials = _shuffled(rng, trials)
     return SyntheticRun(task, number, trials, parameters, data, mask, noise_sd)
@@ -242,8 +247,8 @@ def _shuffled(rng: np.random.Generator, trials: pd.DataFrame) -> pd.DataFrame:
     return trials.assign(trial_type=names)
 
 
-def _run_mask(rng: np.random.Generator, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the brain mask of a run: every run's registration cuts a little of the rim."""
+def draw_run_mask(rng: np.random.Generator, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Draw the brain mask of a run: every run's registration cuts a little of the rim."""
     from scipy.ndimage import binary_erosion
 
     rim = brain & ~binary_erosion(brain)

@@ -51,14 +51,16 @@ def draw_trials(
     )
 
 
-def volume_times(trials: pd.DataFrame) -> NDArray[np.float64]:
+def volume_times(trials: pd.DataFrame, duration: float = DURATION) -> NDArray[np.float64]:
     """Return the times (s) that a run's volumes stand for; it ends after the last response."""
-    end = float(trials["onset"].iloc[-1]) + DURATION + REST_AFTER
+    end = float(trials["onset"].iloc[-1]) + duration + REST_AFTER
     times = np.arange(int(np.ceil(end / REPETITION_TIME))) * REPETITION_TIME + SLICE_TIME
     return times.astype(np.float64)
 
 
-def haemodynamic_responses(trials: pd.DataFrame, times: NDArray[np.float64]) -> NDArray[np.float32]:
+def haemodynamic_responses(
+    trials: pd.DataFrame, times: NDArray[np.float64], duration: float = DURATION
+) -> NDArray[np.float32]:
     """Return the course of the response to every trial, with a peak of 1.
 
     Parameters
@@ -66,6 +68,8 @@ def haemodynamic_responses(trials: pd.DataFrame, times: NDArray[np.float64]) -> 
     trials : DataFrame
     times : ndarray of shape (t,)
         s.
+    duration : float
+        Of a trial (s).
 
     Returns
     -------
@@ -76,7 +80,7 @@ def haemodynamic_responses(trials: pd.DataFrame, times: NDArray[np.float64]) -> 
 
     step = 0.05
     hrf = glover_hrf(step, oversampling=1, time_length=32.0)
-    response = np.convolve(hrf, np.ones(round(DURATION / step)))
+    response = np.convolve(hrf, np.ones(round(duration / step)))
     lags = times[:, None] - trials["onset"].to_numpy()
     grid = np.arange(len(response)) * step
     responses = np.interp(lags, grid, response / response.max(), left=0, right=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsface import __version__
 from bidsface.demo.anatomy import STRUCTURES, Anatomy, structure_mask
 from bidsface.demo.images import write_json, write_table
 from bidsface.demo.patterns import CONTROL, MAPPED, PLANTED, SHARED, TASKS
@@ -21,8 +20,10 @@ from bidsface.demo.simulation import (
     RunSummary,
     SyntheticParticipant,
 )
+from bidsface.demo.study_folder import writer_of
 from bidsface.demo.trials import EXPRESSIONS
 
+STUDY = "faces"
 PLANS = {
     **dict.fromkeys(SHARED, "shared"),
     **dict.fromkeys(MAPPED, "mapped"),
@@ -97,21 +98,10 @@ def write_truth(folder: Path, design: FacesDesign, truths: Sequence[ParticipantT
     write_json(folder / "truth.json", _summary(design, regions, truths))
 
 
-def design_of(truth: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the design that a `truth.json` was written for, with the version that wrote it."""
-    if truth["generated_by"] != _writer():
-        return {"version": truth["generated_by"]}
-    return dict(truth["design"])
-
-
 def read_snr(folder: Path) -> dict[str, dict[str, float]]:
     """Return the mean signal-to-noise ratio of every region and task from a `truth` folder."""
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
     return {name: region["snr"] for name, region in truth["regions"].items()}
-
-
-def _writer() -> str:
-    return f"bidsface-demo {__version__}, study faces"
 
 
 def _snr(participant: SyntheticParticipant, name: str, task: str, noise: np.ndarray) -> float:
@@ -151,7 +141,7 @@ def _summary(
         for name, structures in {**PLANTED, **CONTROL}.items()
     }
     return {
-        "generated_by": _writer(),
+        "generated_by": writer_of(STUDY),
         "design": design.as_dict(),
         "classes": list(EXPRESSIONS),
         "tasks": list(TASKS),
