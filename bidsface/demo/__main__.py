@@ -5,13 +5,36 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bidsface import __version__
 from bidsface.errors import BidsfaceError
 
 USAGE_ERROR = 2
-DEFAULT_RECIPE = "decode-tasks"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that can be written and analysed.
+
+    Attributes
+    ----------
+    write : callable
+        Writes the study and returns its (main) raw data set.
+    recipe : str
+        What analyses it unless the user says otherwise.
+    participants : int
+        How many there are unless the user says otherwise.
+    commands : callable
+        Returns the arguments of every call of bidsface, one after the other, that the analysis
+        takes: of the raw data set and the name of the output folder.
+    """
+
+    write: Callable[[argparse.Namespace], Path]
+    recipe: str
+    participants: int
+    commands: Callable[[Path, str], Sequence[Sequence[str]]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,18 +67,25 @@ def _parser() -> argparse.ArgumentParser:
         "print where the report is.",
     )
     parser.add_argument("directory", type=Path, metavar="DIR", help="folder for the study")
-    parser.add_argument("--study", choices=sorted(STUDIES), default="faces", help="which study")
     parser.add_argument(
-        "--participants", type=_positive, default=8, metavar="N", help="participants (default 8)"
+        "--study",
+        choices=sorted(STUDIES),
+        default="faces",
+        help="which study (default %(default)s)",
+    )
+    parser.add_argument(
+        "--participants",
+        type=_positive,
+        metavar="N",
+        help=f"participants (default {_defaults('participants')})",
     )
     parser.add_argument(
         "--seed", type=_natural, default=20250101, metavar="N", help="seed (default 20250101)"
     )
     parser.add_argument(
         "--recipe",
-        default=DEFAULT_RECIPE,
         metavar="NAME|FILE",
-        help="recipe of the analysis (default %(default)s)",
+        help=f"recipe of the analysis (default {_defaults('recipe')})",
     )
     parser.add_argument(
         "--nprocs", "--n-cpus", type=_positive, metavar="N", help="processes (default: all)"
@@ -81,23 +111,61 @@ def _positive(text: str) -> int:
     return value
 
 
-def _faces(options: argparse.Namespace) -> Path:
+def _defaults(attribute: str) -> str:
+    """Return the studies' own values of an option, for the help text."""
+    return ", ".join(f"{getattr(study, attribute)} for {name}" for name, study in STUDIES.items())
+
+
+def _write_faces(options: argparse.Namespace) -> Path:
     from bidsface.demo.faces import write_study
 
     return write_study(
         options.directory.resolve(),
         seed=options.seed,
-        participants=options.participants,
+        participants=options.participants or STUDIES["faces"].participants,
         n_jobs=_processes(options),
     )
 
 
-STUDIES: Mapping[str, Callable[[argparse.Namespace], Path]] = {"faces": _faces}
+def _write_pain(options: argparse.Namespace) -> Path:
+    from bidsface.demo.pain.study import write_study
+
+    participants = options.participants or STUDIES["pain"].participants
+    return write_study(
+        options.directory.resolve(),
+        seed=options.seed,
+        participants=participants,
+        second_participants=-(-participants * 3 // 5),
+        n_jobs=_processes(options),
+    )
+
+
+def _both_levels(bids: Path, output: str) -> list[list[str]]:
+    """One call runs both levels."""
+    return [[str(bids), str(bids.parent / output), "participant", "group"]]
+
+
+def _with_second_data_set(bids: Path, output: str) -> list[list[str]]:
+    """Both data sets' participants first; then the main one's group, which is given the other."""
+    root = bids.parent
+    main = [str(bids), str(root / output)]
+    second = [str(root / "second/bids"), str(root / "second" / output)]
+    return [
+        [*main, "participant"],
+        [*second, "participant"],
+        [*main, "group", "--derivatives", f"second={second[1]}"],
+    ]
+
+
+STUDIES: Mapping[str, Study] = {
+    "faces": Study(_write_faces, "decode-tasks", 8, _both_levels),
+    "pain": Study(_write_pain, "facs-regression", 20, _with_second_data_set),
+}
 
 
 def _write(options: argparse.Namespace) -> Path:
     try:
-        return STUDIES[options.study](options)
+        return STUDIES[options.study].write(options)
     except OSError as error:
         raise BidsfaceError(f"the study cannot be written: {error}") from error
 
@@ -109,14 +177,20 @@ def _processes(options: argparse.Namespace) -> int:
 
 
 def _analyse(bids: Path, options: argparse.Namespace) -> int:
-    """Run both levels on the study."""
+    """Analyse the study; a participant that failed keeps nothing from being run."""
     from bidsface.__main__ import main as bidsface
 
+    study = STUDIES[options.study]
+    recipe = options.recipe or study.recipe
     # Results of several recipes may lie side by side, but not in one folder.
-    name = "" if options.recipe == DEFAULT_RECIPE else f"-{Path(options.recipe).stem}"
-    output = bids.parent / f"bidsface{name}"
-    argv = [str(bids), str(output), "participant", "group", "--recipe", options.recipe]
-    return bidsface([*argv, "--nprocs", str(_processes(options))])
+    output = "bidsface" if recipe == study.recipe else f"bidsface-{Path(recipe).stem}"
+    worst = 0
+    for command in study.commands(bids, output):
+        argv = [*command, "--recipe", recipe, "--nprocs", str(_processes(options))]
+        worst = max(worst, bidsface(argv))
+        if worst >= USAGE_ERROR:
+            break
+    return worst
 
 
 if __name__ == "__main__":

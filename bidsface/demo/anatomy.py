@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 BOUNDS_MM = ((-81.0, 81.0), (-111.0, 81.0), (-69.0, 87.0))
 """Box around the template's brain (mm)."""
+ANATOMICAL_VOXEL_MM = 4.0
+"""Edge of a voxel of the T1-weighted images; those of the BOLD runs are larger."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def draw_segmentation(anatomy: Anatomy, rng: np.random.Generator) -> NDArray[np.
     labels = np.where(grey > 0.4, 1000 + 1000 * right, np.where(white > 0.5, 2 + 39 * right, 24))
     nearest = np.ones(len(points))
     for structure in STRUCTURES:
-        distance = _distance(structure, points, rng.normal(0, 1.5, (2, 3)))
+        distance = structure_distance(structure, points, rng.normal(0, 1.5, (2, 3)))
         tissue = grey > (0.4 if structure.index[0] >= 1000 else 0.0)
         taken = (distance < nearest) & tissue
         labels[taken] = np.where(right, structure.index[1], structure.index[0])[taken]
@@ -196,10 +198,24 @@ def _average(
     return np.asarray(coarse, dtype=np.float32)
 
 
-def _distance(
+def structure_distance(
     structure: Structure, points: NDArray[np.float64], shifts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Distance to the nearest centre of the same hemisphere, in radii of the structure."""
+    """Return the distance to the nearest centre of the same hemisphere, in the structure's radii.
+
+    Parameters
+    ----------
+    structure : Structure
+    points : ndarray of shape (p, 3)
+        mm.
+    shifts : ndarray of shape (2, 3)
+        How far (mm) the left and the right centres are from where they ought to be.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        Infinite in the mid-sagittal plane.
+    """
     distance = np.full(len(points), np.inf)
     for side, shift in zip((-1, 1), shifts, strict=True):
         here = points[:, 0] * side > 0

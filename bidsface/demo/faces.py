@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bidsface.demo.anatomy import Anatomy, load_anatomy
+from bidsface.demo.anatomy import ANATOMICAL_VOXEL_MM, Anatomy, load_anatomy
 from bidsface.demo.faces_text import FACES
 from bidsface.demo.fmriprep_files import (
     DERIVATIVE,
@@ -32,8 +32,6 @@ from bidsface.demo.study_folder import StudyFolder
 from bidsface.demo.truth import STUDY, ParticipantTruth, participant_truth, write_truth
 from bidsface.demo.visits import Visit
 from bidsface.execution import run_jobs
-
-ANATOMICAL_VOXEL_MM = 4.0
 
 
 def write_study(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bidsface.demo.raw_files import StudyText, TaskText
 
 README = """# Synthetic faces study
@@ -19,7 +22,7 @@ output. The images here only make the data set complete: the BOLD runs are those
 averaged over blocks of voxels, and the T1-weighted images are the MNI152 template with noise.
 fMRIPrep was not run, and running it on these images is of no use.
 """
-EVENT_COLUMNS = {
+EVENT_COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "onset": {"Description": "Start of the event after the first volume.", "Units": "s"},
     "duration": {"Description": "Duration of the event.", "Units": "s"},
     "trial_type": {

@@ -60,3 +60,25 @@ def write_table(path: Path, table: pd.DataFrame, digits: int = 8) -> None:
     table.to_csv(
         path, sep="\t", index=False, na_rep="n/a", float_format=f"%.{digits}g", lineterminator="\n"
     )
+
+
+def write_series(path: Path, table: pd.DataFrame, content: Mapping) -> None:
+    """Write a regularly sampled recording: a compressed table without header, and its JSON file.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in `.tsv.gz`.
+    table : DataFrame
+    content : mapping
+        Of the JSON file, without `Columns`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = table.to_csv(
+        sep="\t", index=False, header=False, na_rep="n/a", float_format="%.8g", lineterminator="\n"
+    )
+    path.write_bytes(gzip.compress(rows.encode(), compresslevel=1, mtime=0))
+    write_json(
+        path.with_name(path.name.removesuffix(".tsv.gz") + ".json"),
+        {**content, "Columns": list(table.columns)},
+    )
