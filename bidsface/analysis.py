@@ -33,6 +33,7 @@ from bidsface.results import (
     StoredTable,
     Summary,
     Table,
+    View,
     cited,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "StoredTable",
     "Summary",
     "Table",
+    "View",
     "Voxels",
     "cited",
     "refuse_unknown",

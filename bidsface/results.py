@@ -115,6 +115,27 @@ class Figure:
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """An interactive view of a map, a web page of its own that the report links to.
+
+    Attributes
+    ----------
+    name : str
+        Letters and digits; distinguishes the views of one analysis in the file name.
+    html : str
+        The whole page, as `bidsface.figures.views.interactive_view` makes it.
+    title, caption : str
+    entities : mapping
+    """
+
+    name: str
+    html: str
+    title: str
+    caption: str
+    entities: Entities
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
     """A fitted model: arrays by name and what is needed to apply them."""
 
@@ -154,6 +175,7 @@ class Results:
     tables: Sequence[Table] = ()
     matrices: Sequence[Matrix] = ()
     figures: Sequence[Figure] = ()
+    views: Sequence[View] = ()
     models: Sequence[Model] = ()
     summaries: Sequence[Summary] = ()
     methods: str = ""

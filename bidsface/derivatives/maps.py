@@ -14,7 +14,7 @@ from bidsface.analysis import Grid, Map, Region, Voxels
 from bidsface.errors import BidsfaceError, InputError
 from bidsface.volumes import open_image, same_grid
 
-NO_EFFECT = {"p": 1.0}
+NO_EFFECT = {"p": 1.0, "pfdr": 1.0, "pfwe": 1.0}
 """What a voxel without a value gets inside a map, by ``stat``; 0 for the others."""
 
 SCANNER, ALIGNED, TALAIRACH, MNI = 1, 2, 3, 4

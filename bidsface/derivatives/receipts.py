@@ -31,7 +31,7 @@ class FileRecord:
     path : str
         Relative to the output folder, with forward slashes.
     kind : str
-        ``map``, ``mask``, ``table``, ``matrix``, ``figure``, ``model`` or ``sidecar``.
+        ``map``, ``mask``, ``table``, ``matrix``, ``figure``, ``view``, ``model`` or ``sidecar``.
     suffix : str
         BIDS suffix; of a sidecar, that of the file it describes.
     size, mtime_ns : int
