@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,9 @@ class Samples:
     entities : mapping
         BIDS entities that all pooled runs have in common (``ses``, ``task``, ``acq``, ``space``,
         ...), without ``sub``; results made of these samples carry them in their names.
+    events : DataFrame of n_samples rows
+        Every column of ``events.tsv`` as text, for the event of each sample; missing is ``n/a``,
+        also where the file of a run lacks a column that another run's has.
     """
 
     name: str
@@ -39,6 +42,11 @@ class Samples:
     table: pd.DataFrame
     motion: NDArray[np.float64]
     entities: Entities
+    events: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __post_init__(self) -> None:
+        if not len(self.events):  # samples that were made without a file have no columns
+            object.__setattr__(self, "events", pd.DataFrame(index=range(len(self.table))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +64,8 @@ class BoldRun:
     times : ndarray of shape (n_kept,)
         s; when the volumes that are neither dropped nor censored were acquired.
     events : DataFrame
-        ``onset``, ``duration`` (s) and ``trial_type`` of the classes' events, by onset.
+        ``onset``, ``duration`` (s) and ``trial_type`` of the classes' events, by onset, then the
+        other columns of ``events.tsv`` as text.
     others : DataFrame
         The same of further events that evoke responses but are not of a class (catch trials, say).
     confounds : DataFrame of n_kept rows
