@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from bidsface.errors import InputError, RecipeError
+from bidsface.files import TableFilter
 from bidsface.geometry import Grid, Region, Voxels
-from bidsface.measurements import BoldRun, Samples
+from bidsface.measurements import BoldRun, InputTable, Samples
 from bidsface.results import (
     Column,
     Entities,
@@ -45,6 +46,7 @@ __all__ = [
     "Entities",
     "Figure",
     "Grid",
+    "InputTable",
     "Map",
     "Matrix",
     "Model",
@@ -59,6 +61,7 @@ __all__ = [
     "StoredTable",
     "Summary",
     "Table",
+    "TableFilter",
     "View",
     "Voxels",
     "cited",
@@ -119,6 +122,15 @@ class Participant(Protocol):
 
     def samples(self, name: str, task: str) -> Samples:
         """Return one kind of samples of a task; raises InputError if the task has none."""
+
+    def tables(
+        self, suffix: str, dataset: str | None = None, **entities: str
+    ) -> Sequence[InputTable]:
+        """Return tables of this participant, such as ``beh`` files, by session, task and run.
+
+        Parameters are those of `TableFilter`. What is asked for must be among what the analysis's
+        ``tables_used`` names, else this raises PluginError; where there is none, none is returned.
+        """
 
     def select_regions(self, names: Sequence[str]) -> Sequence[Region]:
         """Return regions by name or by the name of a region set; an empty list means all."""
@@ -243,6 +255,14 @@ class Analysis(ABC):
     def columns_used(self, options: Any) -> Sequence[str]:
         """Return the columns of ``participants.tsv`` that the group level reads."""
         return getattr(options, "covariates", ())
+
+    def tables_used(self, options: Any) -> Sequence[TableFilter]:
+        """Return which tables of a participant this analysis reads, by ``participant.tables``.
+
+        They are found before the analysis runs, listed among its sources, and a change of one of
+        them, of its sidecars or of their number makes the analysis run again.
+        """
+        return ()
 
     @abstractmethod
     def participant(self, participant: Participant, options: Any) -> Results:

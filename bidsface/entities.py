@@ -18,6 +18,7 @@ LONG_NAMES: Mapping[str, str] = {
     "hemi": "hemi",
     "space": "space",
     "cohort": "cohort",
+    "recording": "recording",
     "chunk": "chunk",
     "seg": "segmentation",
     "res": "resolution",

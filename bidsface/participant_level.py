@@ -117,6 +117,7 @@ def _compute(
     if analysis == OVERVIEW:
         return participant.overview()
     settings = job.settings
+    participant.offered = job.plan.tables[analysis].found
     instance = build_analysis(
         analysis, job.loaded, plugins, settings.random_seed, device=settings.device
     )
@@ -141,8 +142,8 @@ def checked_results(results: Any, analysis: str) -> Results:
 
 def _provenance(unit: Unit, job: ParticipantJob, plugins: Plugins, started: float) -> Provenance:
     return Provenance(
-        sources=tuple(job.plan.inputs),
-        inputs=dict(job.plan.inputs),
+        sources=tuple(job.plan.inputs_of(unit.analysis)),
+        inputs=job.plan.inputs_of(unit.analysis),
         options=unit_options(job.loaded, unit.analysis, job.settings),
         seed=job.settings.random_seed,
         versions=software_versions(plugins),

@@ -199,12 +199,14 @@ def empty_samples(name: str, runs: Sequence[PreparedRun], n_voxels: int) -> Samp
     if len({values.shape[1] for values in motion}) > 1:  # a run without parameters
         motion = [values[:, :0] for values in motion]
     table = pd.concat(tables, ignore_index=True)
+    events = [run.events.rows.iloc[run.selections[name].trial] for run in runs]
     return Samples(
         name=name,
         X=np.empty((len(table), n_voxels), np.float32),
         table=table,
         motion=np.vstack(motion),
         entities=common_entities([run.run for run in runs]),
+        events=pd.concat(events, ignore_index=True).fillna("n/a"),
     )
 
 
