@@ -118,7 +118,12 @@ def _compute(
         return participant.overview()
     settings = job.settings
     instance = build_analysis(
-        analysis, job.loaded, plugins, settings.random_seed, device=settings.device
+        analysis,
+        job.loaded,
+        plugins,
+        settings.random_seed,
+        device=settings.device,
+        mapper=participant.map,
     )
     results = instance.participant(participant, job.loaded.options[analysis])
     return checked_results(results, analysis)
