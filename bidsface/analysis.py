@@ -48,6 +48,7 @@ __all__ = [
     "Grid",
     "InputTable",
     "Map",
+    "Mapper",
     "Matrix",
     "Model",
     "Parcellation",
@@ -71,6 +72,15 @@ __all__ = [
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+
+
+class Mapper(Protocol):
+    """What ``map`` does: it applies a function to items, on some number of processors."""
+
+    def __call__(
+        self, function: Callable[[Item], Outcome], items: Iterable[Item], /
+    ) -> Sequence[Outcome]:
+        """Return the outcomes in the order of the items."""
 
 
 class AnalysisOptions(BaseModel):
@@ -192,6 +202,8 @@ class Analysis(ABC):
     device : str
         ``auto``, ``cpu`` or ``cuda``: where analyses that can use a GPU compute. It changes
         nothing in the results.
+    mapper : callable or None
+        Where ``map`` does its work; None does one item after the other.
     """
 
     name: ClassVar[str]
@@ -200,6 +212,13 @@ class Analysis(ABC):
     Options: ClassVar[type[AnalysisOptions]]
     """Options that a recipe may set."""
 
+    other_datasets: ClassVar[bool] = False
+    """Whether ``group`` also gets the participants of other data sets.
+
+    Each is an output folder of bidsface with results of the same analysis; ``--derivatives
+    NAME=PATH`` gives it, and its participants have NAME as their ``dataset``.
+    """
+
     def __init__(
         self,
         label: str,
@@ -207,6 +226,7 @@ class Analysis(ABC):
         estimators: Mapping[str, Callable[..., Any]] | None = None,
         participants_table: pd.DataFrame | None = None,
         device: str = "auto",
+        mapper: Mapper | None = None,
     ) -> None:
         self.label = label
         self.random_seed = random_seed
@@ -215,6 +235,18 @@ class Analysis(ABC):
             pd.DataFrame() if participants_table is None else participants_table
         )
         self.device = device
+        self._mapper = mapper
+
+    def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
+        """Apply a function to items on the processors that this analysis has.
+
+        Outcomes come in the order of the items. Draw random numbers from a seed that belongs to
+        the item, not from a generator that the calls share: then they do not depend on how many
+        processors there are. Threads do the work, so nothing has to be copied; not for drawing.
+        """
+        if self._mapper is None:
+            return [function(item) for item in items]
+        return self._mapper(function, items)
 
     def seed(self, *keys: str) -> np.random.SeedSequence:
         """Derive an independent random stream from names, whatever the order of the work."""
@@ -270,4 +302,8 @@ class Analysis(ABC):
 
     @abstractmethod
     def group(self, participants: Sequence[ParticipantResults], options: Any) -> Results:
-        """Analyse the group from what the participant level wrote."""
+        """Analyse the group from what the participant level wrote.
+
+        Those of the data set come first, in order of their labels; where the class says
+        ``other_datasets``, those of each other data set follow, in order of its name.
+        """

@@ -119,7 +119,12 @@ def _compute(
     settings = job.settings
     participant.offered = job.plan.tables[analysis].found
     instance = build_analysis(
-        analysis, job.loaded, plugins, settings.random_seed, device=settings.device
+        analysis,
+        job.loaded,
+        plugins,
+        settings.random_seed,
+        device=settings.device,
+        mapper=participant.map,
     )
     results = instance.participant(participant, job.loaded.options[analysis])
     return checked_results(results, analysis)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bidsface import __version__
-from bidsface.analysis import Analysis
+from bidsface.analysis import Analysis, Mapper
 from bidsface.dataset import Dataset, file_state
 from bidsface.derivatives import OutputFolder, Unit
 from bidsface.derivatives.receipts import Receipt
@@ -163,11 +163,12 @@ def group_unit(
     plugins: Plugins,
     settings: Settings,
     columns: pd.DataFrame,
+    others: Sequence[Any] = (),
 ) -> Unit:
     """Return the unit of one analysis at group level.
 
-    It follows from the receipts that it reads, and from the columns of ``participants.tsv`` that
-    it uses.
+    It follows from the receipts that it reads, from the columns of ``participants.tsv`` that it
+    uses, and from ``others``, accounts (JSON values) of the participants of other data sets.
     """
     read = sorted(
         (receipt.unit.participant or "", receipt.unit.fingerprint) for receipt in receipts
@@ -175,7 +176,7 @@ def group_unit(
     options = unit_options(loaded, analysis, settings)
     people = [label for label, _ in read if label in columns.index]
     values = columns.loc[people].to_dict()
-    fingerprint = _digest(read, options, _code(plugins), settings.random_seed, values)
+    fingerprint = _digest(read, options, _code(plugins), settings.random_seed, values, *others)
     return Unit("group", analysis, None, fingerprint)
 
 
@@ -228,10 +229,11 @@ def build_analysis(
     random_seed: int,
     participants_table: pd.DataFrame | None = None,
     device: str = "auto",
+    mapper: Mapper | None = None,
 ) -> Analysis:
     """Return an analysis of the recipe, ready to run."""
     kind = plugins.analyses[loaded.recipe.analyses[label].analysis]
-    return kind(label, random_seed, plugins.estimators, participants_table, device)
+    return kind(label, random_seed, plugins.estimators, participants_table, device, mapper)
 
 
 def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> None:

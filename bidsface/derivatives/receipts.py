@@ -195,6 +195,11 @@ class ReceiptFolder:
                 if receipt is not None:
                     yield receipt
 
+    def participants(self) -> list[str]:
+        """Return the labels of the participants that have receipts, of whatever state."""
+        found = {path.parent.name for path in (self.root / "participant").glob("sub-*/*.json")}
+        return [name.removeprefix("sub-") for name in sorted(found)]
+
     def newest(self, participant: str | None) -> int:
         """Return when the last receipt, of a participant or of all, was written (ns)."""
         owner = "*" if participant is None else f"sub-{participant}"

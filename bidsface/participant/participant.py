@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bidsface.analysis import BoldRun, InputTable, Region, Results, Samples, TableFilter, Voxels
 from bidsface.errors import InputError, RecipeError
+from bidsface.execution import map_in_threads
 from bidsface.files import FoundTables, ParticipantFiles
 from bidsface.participant.preparation import PreparedRun, PreparedRuns, prepare_runs
 from bidsface.participant.series import bold_run, brain_voxels, mean_displacement, structures_at
@@ -256,10 +257,7 @@ class LoadedParticipant:
 
     def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
         """Apply a function to items on this participant's threads; results keep their order."""
-        from joblib import Parallel, delayed
-
-        parallel = Parallel(n_jobs=self._n_threads, backend="threading")
-        return list(parallel(delayed(function)(item) for item in items))
+        return map_in_threads(function, items, self._n_threads)
 
     def overview(self) -> Results:
         """Return what was read, cleaned and left out, as the host's own unit ``data``."""
