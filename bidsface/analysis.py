@@ -186,6 +186,9 @@ class Analysis(ABC):
     Options: ClassVar[type[AnalysisOptions]]
     """Options that a recipe may set."""
 
+    needs_time_series: ClassVar[bool] = False
+    """Whether it asks for ``bold_runs``: recipes of single images cannot have it."""
+
     def __init__(
         self,
         label: str,

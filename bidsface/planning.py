@@ -209,9 +209,13 @@ def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> 
     regions = (*recipe.regions, *recipe.region_sets)
     for label, options in loaded.options.items():
         try:
-            build_analysis(label, loaded, plugins, random_seed).check(
-                options, tuple(recipe.samples), regions
-            )
+            analysis = build_analysis(label, loaded, plugins, random_seed)
+            if analysis.needs_time_series and recipe.inputs.images is not None:
+                raise RecipeError(
+                    f"{analysis.name} models the time series of BOLD runs, but inputs.images "
+                    "gives single images"
+                )
+            analysis.check(options, tuple(recipe.samples), regions)
         except RecipeError as error:
             raise RecipeError(f"recipe {recipe.name}, key analyses.{label}: {error}") from error
 
