@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from image_study import ImageStudy, image_run, image_values, save_image, trial_events
-from trees import MNI
+from image_study import CLASSES, ImageStudy, image_run, image_values, save_image, trial_events
+from trees import MNI, describe
 from validator import validator_issues
 from volumes import AFFINE, SHAPE, make_recipe, make_run
 
@@ -434,6 +434,35 @@ def test_images_are_decoded_end_to_end(finished):
     description = json.loads((finished / "dataset_description.json").read_text())
     assert "fitlins" in description["DatasetLinks"]
     assert validator_issues(finished) == []
+
+
+def test_conditions_are_decoded_without_events(tmp_path):
+    """One image per run and condition, whose name tells the class; onsets are not known."""
+    describe(tmp_path / "bids", Name="contrasts", DatasetType="derivative")
+    for run in "12345":
+        values = image_values(CLASSES, seed=int(run), amplitude=3.0)
+        for number, label in enumerate(CLASSES):
+            name = f"sub-01_task-pain_run-{run}_contrast-{label}_stat-effect_statmap.nii.gz"
+            save_image(tmp_path / "bids" / "sub-01" / name, values[..., number])
+    content = {
+        "description": "conditions",
+        "inputs": {"images": FITLINS | {"events": False}},
+        "samples": TRIALS,
+        "regions": BRAIN,
+        "analyses": {"within": {"analysis": "decoding", "permutations": 0, "maps": False}},
+    }
+    (tmp_path / "images.yaml").write_text(yaml.safe_dump(content))
+    out = tmp_path / "out"
+    argv = ["participant", "--recipe", f"{tmp_path}/images.yaml"]
+    assert main([str(tmp_path / "bids"), str(out), *argv]) == 0
+    (path,) = out.glob("sub-01/func/*_desc-within_predictions.tsv")
+    predictions = pd.read_csv(path, sep="\t", keep_default_na=False)
+    assert set(predictions["onset"]) == {"n/a"}
+    assert set(predictions["trial_type"]) == set(CLASSES)
+    (path,) = out.glob("sub-01/func/*_desc-within_scores.tsv")
+    scores = pd.read_csv(path, sep="\t")
+    assert scores.loc[scores["fold"] == "mean", "value"].iloc[0] > 0.85
+    assert validator_issues(out) == []
 
 
 def test_another_image_is_computed_anew(study, finished, tmp_path, capsys):
