@@ -19,6 +19,7 @@ LONG_NAMES: Mapping[str, str] = {
     "hemi": "hemi",
     "space": "space",
     "cohort": "cohort",
+    "recording": "recording",
     "chunk": "chunk",
     "seg": "segmentation",
     "res": "resolution",

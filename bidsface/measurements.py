@@ -1,9 +1,12 @@
-"""What an analysis receives of a participant: labelled samples, and whole runs."""
+"""What an analysis receives of a participant: labelled samples, whole runs, and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,3 +87,42 @@ class BoldRun:
     others: pd.DataFrame
     confounds: pd.DataFrame
     load: Callable[[float | None], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class InputTable:
+    """A table that belongs to a participant: behaviour, physiology, a questionnaire.
+
+    Attributes
+    ----------
+    path : Path
+        For messages; ``frame`` is what it holds.
+    entities : mapping
+        BIDS entities of its name by their short key, without ``sub``; none for ``phenotype``.
+    sidecar : mapping
+        What its JSON files say, by the inheritance principle; empty without any.
+    load : callable
+        Reads the table; ``frame`` calls it once.
+    """
+
+    path: Path
+    entities: Entities
+    sidecar: Mapping[str, Any]
+    load: Callable[[], pd.DataFrame]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Every column as text, missing values as ``n/a``; read when first asked for.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read as a table or holds no rows, or if it has no header and its
+            sidecar no ``Columns``.
+        """
+        return self.load()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns; reads the table."""
+        return tuple(map(str, self.frame.columns))

@@ -66,6 +66,7 @@ def run_grid(run: Run) -> Grid:
         np.asarray(image.affine, float),
         run.entities.get("space"),
         run.entities.get("res"),
+        str(run.bold),
     )
 
 
@@ -121,10 +122,12 @@ def _different_grids(first: Path, second: Path, grid: Grid, other: Grid) -> Inpu
 
 
 def describe(grid: Grid) -> str:
-    """Return shape, voxel size and space of a grid in words."""
+    """Return shape, voxel size, place and space of a grid in words."""
     size = " x ".join(f"{edge:.3g}" for edge in np.linalg.norm(grid.affine[:3, :3], axis=0))
     shape = " x ".join(str(count) for count in grid.shape)
-    return f"{shape} voxels of {size} mm in {grid.space or 'native'} space"
+    first = ", ".join(f"{place:.4g}" for place in grid.affine[:3, 3])
+    space = grid.space or "native"
+    return f"{shape} voxels of {size} mm, the first at ({first}) mm, in {space} space"
 
 
 def read_volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

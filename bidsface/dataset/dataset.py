@@ -18,9 +18,10 @@ from bidsface.dataset.selection import Selection, selection
 from bidsface.dataset.sidecars import Sidecars
 from bidsface.dataset.sources import RunSource, analysed, run_source
 from bidsface.dataset.spaces import choose_space, in_space
+from bidsface.dataset.tables import TableFinder
 from bidsface.entities import listing, strip_prefix
 from bidsface.errors import InputError, UsageError
-from bidsface.files import ParticipantFiles
+from bidsface.files import FoundTables, ParticipantFiles, TableFilter
 from bidsface.recipe import Inputs
 from bidsface.settings import Settings
 
@@ -98,6 +99,22 @@ class Dataset:
             return location.as_uri()
         name = max(within, key=lambda name: len(self.roots[name].parts))
         return f"bids:{name}:{location.relative_to(self.roots[name]).as_posix()}"
+
+    def tables(self, label: str, filters: Sequence[TableFilter]) -> tuple[FoundTables, ...]:
+        """Find the tables of one participant that an analysis reads.
+
+        Raises
+        ------
+        InputError
+            If a sidecar is broken or not here.
+        UsageError
+            If a filter names a data set that was not given.
+        """
+        return tuple(self._tables.find(label, asked) for asked in filters)
+
+    @cached_property
+    def _tables(self) -> TableFinder:
+        return TableFinder(self.roots, self.source.root, self.selection.constraints)
 
     @cached_property
     def participants_table(self) -> pd.DataFrame:

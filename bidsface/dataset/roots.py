@@ -14,6 +14,8 @@ from bidsface.errors import InputError, UsageError
 from bidsface.settings import Settings
 
 DESCRIPTION = "dataset_description.json"
+OWN_MAKER = "bidsface"
+"""How bidsface names itself in the descriptions of its output."""
 
 
 def find_roots(
@@ -51,7 +53,26 @@ def find_roots(
         else _describe(path, settings.skip_bids_validation or name in lenient)
         for name, path in roots.items()
     }
+    if "fmriprep" in roots:
+        _refuse_results(roots["fmriprep"], descriptions["fmriprep"])
     return roots, descriptions
+
+
+def makers(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the programs that made a data set, as its description says."""
+    entries = description.get("GeneratedBy")
+    if not isinstance(entries, list):
+        return ()
+    return tuple(str(entry.get("Name")) for entry in entries if isinstance(entry, dict))
+
+
+def _refuse_results(root: Path, description: Mapping[str, Any]) -> None:
+    if OWN_MAKER in makers(description):
+        raise UsageError(
+            f"{root} holds results of bidsface, not preprocessed runs: name fMRIPrep's output, "
+            "--derivatives fmriprep=PATH; results of another data set get a name of their own, "
+            f"--derivatives second={root}"
+        )
 
 
 def participant_labels(root: Path) -> list[str]:

@@ -31,6 +31,11 @@ class RunSource(ABC):
 
     @property
     @abstractmethod
+    def name(self) -> str:
+        """Name of the data set."""
+
+    @property
+    @abstractmethod
     def noun(self) -> str:
         """What one of the files is, for messages."""
 
@@ -57,6 +62,7 @@ class RunSource(ABC):
 class PreprocessedRuns(RunSource):
     """Runs that fMRIPrep preprocessed."""
 
+    name = FMRIPREP
     noun = "preprocessed run"
     product = "fMRIPrep output"
 
@@ -90,9 +96,14 @@ class TrialImages(RunSource):
     noun = "image"
 
     @property
+    def name(self) -> str:
+        """Name of the data set, as the recipe gives it."""
+        return self.images.derivatives
+
+    @property
     def product(self) -> str:
         """Name the data set."""
-        return f"images in {self.images.derivatives}"
+        return f"images in {self.name}"
 
     def survey(self, labels: Iterable[str]) -> list[IndexedFile]:
         """Return all images of participants."""

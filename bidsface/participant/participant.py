@@ -11,12 +11,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface.analysis import BoldRun, Region, Results, Samples, Voxels
+from bidsface.analysis import BoldRun, InputTable, Region, Results, Samples, TableFilter, Voxels
 from bidsface.errors import InputError, RecipeError
-from bidsface.files import ParticipantFiles
+from bidsface.execution import map_in_threads
+from bidsface.files import FoundTables, ParticipantFiles
 from bidsface.participant.images import prepare_images
 from bidsface.participant.preparation import PreparedRun, PreparedRuns, prepare_runs
 from bidsface.participant.series import bold_run, brain_voxels, mean_displacement, structures_at
+from bidsface.participant.tables import requested_tables
 from bidsface.recipe import Cleaning, Recipe
 from bidsface.regions import Earlier, RegionSource
 from bidsface.regions.masking import FoundRegions, find_regions
@@ -67,6 +69,11 @@ class LoadedParticipant:
         Threads that `map` may use.
     earlier : mapping of str to StoredResults
         Group results that regions are made of; regions that want others are left out.
+
+    Attributes
+    ----------
+    offered : tuple of FoundTables
+        Tables that the analysis in work may ask for; set before each of them.
     """
 
     def __init__(
@@ -82,6 +89,7 @@ class LoadedParticipant:
         self._sources = sources
         self._earlier = {} if earlier is None else earlier
         self._n_threads = n_threads
+        self.offered: tuple[FoundTables, ...] = ()
         self._lock = threading.RLock()
 
     @cached_property
@@ -201,6 +209,21 @@ class LoadedParticipant:
         self._require(task)
         return self.volumes.samples[name, task]
 
+    def tables(
+        self, suffix: str, dataset: str | None = None, **entities: str
+    ) -> Sequence[InputTable]:
+        """Return tables of this participant, read when their ``frame`` is asked for.
+
+        Raises
+        ------
+        RecipeError
+            If there is no such entity.
+        PluginError
+            If the analysis's ``tables_used`` does not name them.
+        """
+        asked = TableFilter(suffix, dataset, entities)
+        return requested_tables(self.offered, asked, self.label)
+
     def _require(self, task: str) -> None:
         """Raise InputError, with the reasons, if no run of a task can be used."""
         if task in self.tasks:
@@ -240,10 +263,7 @@ class LoadedParticipant:
 
     def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
         """Apply a function to items on this participant's threads; results keep their order."""
-        from joblib import Parallel, delayed
-
-        parallel = Parallel(n_jobs=self._n_threads, backend="threading")
-        return list(parallel(delayed(function)(item) for item in items))
+        return map_in_threads(function, items, self._n_threads)
 
     def overview(self) -> Results:
         """Return what was read, cleaned and left out, as the host's own unit ``data``."""
