@@ -212,6 +212,9 @@ class Analysis(ABC):
     Options: ClassVar[type[AnalysisOptions]]
     """Options that a recipe may set."""
 
+    needs_time_series: ClassVar[bool] = False
+    """Whether it asks for ``bold_runs``: recipes of single images cannot have it."""
+
     other_datasets: ClassVar[bool] = False
     """Whether ``group`` also gets the participants of other data sets.
 

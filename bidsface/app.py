@@ -76,7 +76,8 @@ def _run_levels(work: Work, dataset: Dataset) -> Outcome:
         f"{settings.omp_nthreads} thread{'s' * (settings.omp_nthreads > 1)}{memory}"
     )
     if dataset.unprocessed:
-        work.console.say(f"without fMRIPrep output: {', '.join(dataset.unprocessed)}")
+        missing = ", ".join(dataset.unprocessed)
+        work.console.say(f"without {dataset.source.product}: {missing}")
     for stage in stages(work):
         ready = _without_blocked(work, stage, tally)
         if "participant" in settings.levels:

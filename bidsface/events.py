@@ -56,15 +56,51 @@ def read_events(path: Path, classes: Classes) -> Events:
         If the file is empty or unreadable, a column is missing, an onset is not a number of at
         least 0, or a duration is neither ``n/a`` nor such a number.
     """
-    rows = _read(path, classes.column)
-    frame = _parse(path, rows, classes.column).sort_values("onset", kind="stable")
-    values = frame["trial_type"]
-    merged = {old: new for new, olds in classes.merge.items() for old in olds}
-    frame = frame.assign(trial_type=values.map(lambda value: merged.get(value, value)))
+    return classified(*read_rows(path, classes.column), classes)
+
+
+def read_rows(path: Path, column: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read every event of a file.
+
+    Returns
+    -------
+    frame : DataFrame
+        By onset: ``onset``, ``duration`` (s) and ``trial_type`` (from ``column``), then the other
+        columns as text; its index are the labels of ``rows``.
+    rows : DataFrame
+        The file as it is: every column, as text; missing is ``n/a``.
+
+    Raises
+    ------
+    InputError
+        As `read_events`.
+    """
+    rows = _read(path, column)
+    return _parse(path, rows, column).sort_values("onset", kind="stable"), rows
+
+
+def not_excluded(values: pd.Series, classes: Classes) -> pd.Series:
+    """Tell which values of the class column are not among those that are no classes."""
     excluded = {value.lower() for value in (*classes.exclude, *MISSING)}
-    is_trial = ~frame["trial_type"].str.lower().isin(excluded)
-    if classes.include:
-        is_trial &= frame["trial_type"].isin(classes.include)
+    return ~_merged(values, classes).str.lower().isin(excluded)
+
+
+def are_trials(values: pd.Series, classes: Classes) -> pd.Series:
+    """Tell which values of the class column are of a class of the recipe."""
+    chosen = not_excluded(values, classes)
+    return chosen & _merged(values, classes).isin(classes.include) if classes.include else chosen
+
+
+def _merged(values: pd.Series, classes: Classes) -> pd.Series:
+    merged = {old: new for new, olds in classes.merge.items() for old in olds}
+    return values.map(lambda value: merged.get(value, value))
+
+
+def classified(frame: pd.DataFrame, rows: pd.DataFrame, classes: Classes) -> Events:
+    """Split events, as `read_rows` returns them, into trials and the rest."""
+    values = frame["trial_type"]
+    is_trial = are_trials(values, classes)
+    frame = frame.assign(trial_type=_merged(values, classes))
     modelled = ~is_trial & ~frame["trial_type"].str.lower().isin((*BASELINE, *MISSING))
     return Events(
         trials=frame[is_trial].reset_index(drop=True),

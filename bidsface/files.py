@@ -17,22 +17,26 @@ _SUFFIX = re.compile(rf"[0-9a-zA-Z]+|{PHENOTYPE}[0-9a-zA-Z_+-]+")
 
 @dataclass(frozen=True)
 class Run:
-    """One preprocessed BOLD run and the files that belong to it.
+    """One preprocessed BOLD run, or the images of one, and the files that belong to it.
 
     Attributes
     ----------
     bold : Path
+        The series of volumes; of a run of ``images`` the first of them.
     entities : mapping
         BIDS entities by their short key (``sub``, ``ses``, ``task``, ``acq``, ``run``, ``space``,
         ``res``, ...) in BIDS order, ``desc`` left out, values spelled as in the file name.
     repetition_time : float
-        s.
+        s; NaN for a run of ``images``.
     start_time : float
         Time (s) of the sample that a volume stands for after the volume's start: sidecar
         ``StartTime`` (fMRIPrep's slice timing correction), else 0.
     mask, confounds, events : Path or None
     segmentations : mapping of str to Path
         ``aparcaseg`` and ``aseg`` images in the space of the BOLD run, on its grid or another.
+    images : tuple of Path
+        Images that exist already, in order, where these stand in for a series of volumes: each
+        file holds one volume per trial, or several.
     """
 
     bold: Path
@@ -43,6 +47,12 @@ class Run:
     confounds: Path | None = None
     events: Path | None = None
     segmentations: Mapping[str, Path] = field(default_factory=dict)
+    images: tuple[Path, ...] = ()
+
+    @property
+    def volume_files(self) -> tuple[Path, ...]:
+        """The files that hold the volumes, in order."""
+        return self.images or (self.bold,)
 
     @property
     def block(self) -> str:
@@ -55,8 +65,8 @@ class Run:
     @property
     def inputs(self) -> tuple[Path, ...]:
         """Every file of the run."""
-        files = (self.bold, self.mask, self.confounds, self.events, *self.segmentations.values())
-        return tuple(path for path in files if path is not None)
+        files = (self.mask, self.confounds, self.events, *self.segmentations.values())
+        return (*self.volume_files, *(path for path in files if path is not None))
 
 
 @dataclass(frozen=True)

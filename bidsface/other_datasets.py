@@ -86,7 +86,7 @@ class Guests:
 
 def other_data(dataset: Dataset) -> tuple[OtherData, ...]:
     """Return the derivative data sets beside the one that is analysed, by name."""
-    names = sorted(set(dataset.roots) - {"raw", "fmriprep"})
+    names = sorted(set(dataset.roots) - {"raw", "fmriprep", dataset.source.name})
     return tuple(
         OtherData(name, dataset.roots[name], makers(dataset.descriptions[name])) for name in names
     )

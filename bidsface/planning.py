@@ -249,6 +249,11 @@ def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> 
     for label, options in loaded.options.items():
         try:
             analysis = build_analysis(label, loaded, plugins, random_seed)
+            if analysis.needs_time_series and recipe.inputs.images is not None:
+                raise RecipeError(
+                    f"{analysis.name} models the time series of BOLD runs, but inputs.images "
+                    "gives single images"
+                )
             analysis.check(options, tuple(recipe.samples), regions)
             analysis.tables_used(options)
         except RecipeError as error:

@@ -30,14 +30,19 @@ class TableFinder:
     Parameters
     ----------
     roots : mapping of str to Path
-        Data sets by name; ``raw``, or else ``fmriprep``, is meant where a filter names none.
+        Data sets by name; ``raw`` is meant where a filter names none.
+    analysed : Path
+        The data set that takes its place where there is no raw one.
     constraints : sequence of Constraint
         What chooses runs. Sessions, tasks and runs that it leaves out are left out here as well,
         unless a filter names the label itself.
     """
 
-    def __init__(self, roots: Mapping[str, Path], constraints: Sequence[Constraint]) -> None:
+    def __init__(
+        self, roots: Mapping[str, Path], analysed: Path, constraints: Sequence[Constraint]
+    ) -> None:
         self._roots = roots
+        self._analysed = analysed
         self._constraints = [one for one in constraints if one.key in SELECTING]
         self._listed: dict[tuple[Path, str], list[IndexedFile]] = {}
         self._contents: dict[Path, dict[str, Any]] = {}
@@ -64,7 +69,7 @@ class TableFinder:
     def _root(self, asked: TableFilter) -> Path:
         name = asked.dataset
         if name is None:
-            return self._roots["raw" if "raw" in self._roots else "fmriprep"]
+            return self._roots.get("raw", self._analysed)
         if name not in self._roots:
             raise UsageError(
                 f"an analysis reads {asked}, which has to be given as --derivatives {name}=PATH; "
