@@ -102,11 +102,12 @@ def related_p(data: int, seed: np.random.SeedSequence) -> Found:
         f"{WRONG}: permuted free: p of r2, {words}",
         permuted_p(people, scoring, "free", seed)["r2"],
     )
-    trials = make_images(data + 1, UNEQUAL, N_VOXELS, trial=1.0, own=0.3)
-    scoring = scoring_of(trials, ("r2", "between_pearson"))
-    words = "images tell trials, not participants' levels"
-    for metric, p in permuted_p(trials, scoring, "between", seed).items():
-        yield f"permuted between: p of {metric}, {words}{NEARLY}", p
+    for centred, words in ((True, "deviations from a participant's mean"), (False, "trials")):
+        trials = make_images(data + 1, UNEQUAL, N_VOXELS, trial=1.0, own=0.3, centred=centred)
+        scoring = scoring_of(trials, ("r2", "between_pearson"))
+        limit = "" if centred else f"{LIMIT}: "
+        for metric, p in permuted_p(trials, scoring, "between", seed).items():
+            yield f"{limit}permuted between: p of {metric}, images tell {words}{NEARLY}", p
 
 
 def skewed_p(data: int, seed: np.random.SeedSequence) -> Found:
@@ -234,8 +235,9 @@ which is approximate.
 {table}
 
 Rows {WRONG}: values permuted among all images, as if these were of as many people, find effects in
-participants that resemble themselves; and a test that leaves out covariates finds these. Row
-{LIMIT}: a model with a weak penalty nearly fits every image, resampled participants change it less
+participants that resemble themselves; and a test that leaves out covariates finds these. Rows
+{LIMIT}: where images tell trials, they also tell something of a participant's mean, which is one of
+few trials, so that "between" is no question apart from "within". And a model with a weak penalty nearly fits every image, resampled participants change it less
 than new ones would, and the bootstrap's z is too large ("strong": {PENALTIES["strong"]:g} times the
 images' largest squared length along a component, "weak": {PENALTIES["weak"]:g} times); the
 jackknife over participants keeps its level with both.

@@ -508,4 +508,3 @@ def test_options_that_contradict_each_other():
         options_of(dataset_column="site")
     with pytest.raises(ValidationError, match="not from both"):
         options_of(target_table={"suffix": "beh"}, action_units={})
-

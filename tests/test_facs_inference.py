@@ -356,7 +356,7 @@ def test_between_level_beside_a_trial_effect():
         ("between",),
         "r2",
         lambda seed: make_images(
-            2000 + seed, (6, 7, 8, 9, 10, 11, 12, 13), 15, trial=1.0, own=0.3, level=1.0
+            2000 + seed, (6, 7, 8, 9, 10, 11, 12, 13), 15, trial=1.0, own=0.3, centred=True
         ),
     )
     assert found["between"] <= MOST, found

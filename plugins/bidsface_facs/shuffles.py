@@ -13,7 +13,8 @@ and the participants' *means* are exchanged, each participant keeping the deviat
 ``y_ij -> mean_perm(i) + y_ij - mean_i``. That leaves what is predicted of single trials under the
 null hypothesis; it is exact if means are exchangeable given the deviations, that is for equally
 many images and normal values, and approximate else (the mean of fewer images is noisier, and in
-skewed values the spread goes with the mean).
+skewed values the spread goes with the mean). Where images tell single trials, they also tell
+something of a mean of few trials, and participants that are exchanged then differ as well.
 
 `both`: both at once.
 

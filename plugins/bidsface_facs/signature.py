@@ -26,7 +26,7 @@ class SignatureOptions(AnalysisOptions):
     maps: Annotated[Mapping[Label, str], Field(min_length=1)]
     """Signature maps by name (letters and digits): NIfTI files in the space of the data, such as
     the `stat-weight` map that the analysis `facs` wrote. They are brought to the grid of the data
-    by linear interpolation, and compared with images where they are not 0.
+    by spline interpolation, and compared with images where they are not 0.
     """
     tasks: tuple[str, ...] = ()
     """Tasks whose events are used; empty means every task."""
