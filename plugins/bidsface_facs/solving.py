@@ -23,6 +23,9 @@ from bidsface_facs.shift import Shift, data_set_shift, shift_splits
 from bidsface_facs.splits import GroupFolds
 from bidsface_facs.targets import TRANSFORMS
 
+SETS = ("1", "2")
+"""Names of the data sets for the classifier, which takes them in alphabetical order."""
+
 Mapper = Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]]
 Seeds = Callable[..., np.random.SeedSequence]
 
@@ -183,9 +186,9 @@ def _shifts(problem: Problem, options: FacsOptions, seed: Seeds) -> dict[str, Sh
         rows = np.concatenate([problem.own, others])
         people, sets = (
             problem.people[rows],
-            np.repeat(["own", "other"], [problem.n_own, len(others)]),
+            np.repeat(SETS, [problem.n_own, len(others)]),
         )
-        fewest = min(len(np.unique(people[sets == one])) for one in ("own", "other"))
+        fewest = min(len(np.unique(people[sets == one])) for one in SETS)
         if fewest < 2:
             continue
         folds = GroupFolds(min(options.n_splits, fewest), random_state=options.split_seed)
