@@ -222,11 +222,14 @@ class Recipe(Section):
     @classmethod
     def _leave_images_untouched(cls, content: Any) -> Any:
         """Make what a recipe of images does not say about cleaning mean that nothing is done."""
-        inputs = content.get("inputs") if isinstance(content, Mapping) else None
-        cleaning = content.get("cleaning", {}) if isinstance(content, Mapping) else None
-        if not isinstance(inputs, Mapping) or inputs.get("images") is None:
+        if not isinstance(content, Mapping):
             return content
-        if not isinstance(cleaning, Mapping):  # refused where it is validated
+        inputs, cleaning = content.get("inputs"), content.get("cleaning", {})
+        if isinstance(inputs, Mapping):
+            images = inputs.get("images")
+        else:
+            images = getattr(inputs, "images", None)
+        if images is None or not isinstance(cleaning, Mapping):
             return content
         return {**content, "cleaning": {**UNTOUCHED, **cleaning}}
 

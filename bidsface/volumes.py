@@ -180,13 +180,18 @@ def _brain_of_run(run: Run, grid: Grid) -> NDArray[np.bool_] | None:
 def _brain_of_images(run: Run, grid: Grid) -> NDArray[np.bool_]:
     """Return the run's mask, brought to the grid of the images, or the voxels with values."""
     if run.mask is None:
-        return _with_values(run.images)
+        stats = [path.stat() for path in run.images]
+        states = tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)
+        return _with_values(run.images, states)
     return to_grid(*read_volume(run.mask), grid, "nearest") > 0
 
 
 @lru_cache(maxsize=64)  # every region, and then the brain, asks for it
-def _with_values(paths: tuple[Path, ...]) -> NDArray[np.bool_]:
-    """Return where all volumes of some images, on one grid, are finite and not 0."""
+def _with_values(paths: tuple[Path, ...], states: tuple[tuple[int, int], ...]) -> NDArray[np.bool_]:
+    """Return where all volumes of some images, on one grid, are finite and not 0.
+
+    ``states`` change when the files do, for a worker may outlive them.
+    """
     inside = np.ones(open_image(paths[0]).shape[:3], bool)
     for path in paths:
         for block in _blocks(path, None):

@@ -87,6 +87,7 @@ def test_a_recipe_of_images_cleans_nothing_unless_it_says_so(plugins, write):
         ({"cleaning": {"max_mean_fd": 0.5}}, r"key cleaning\.max_mean_fd: "),
         ({"cleaning": {"max_censored": 0.2}}, r"key cleaning\.max_censored: "),
         ({"cleaning": 3}, r"key cleaning: "),
+        ({"inputs": 3}, r"key inputs: "),
         ({"samples": {"a": {"kind": "lss"}}}, r"key samples\.a\.kind: lss takes BOLD runs"),
         ({"samples": {"a": {"kind": "image", "shift": 3}}}, r"key samples\.a\.shift: has no mean"),
         ({"inputs": {}}, r"key samples\.trials\.kind: image takes inputs\.images"),
@@ -238,6 +239,16 @@ def test_without_a_mask_voxels_have_a_value_in_every_image(tmp_path):
     np.testing.assert_array_equal(participant.voxels.index, expected)
     np.testing.assert_array_equal(participant.brain.index, expected)
     assert participant.volumes.constant == (0, 0)
+
+
+def test_a_changed_image_changes_the_voxels(tmp_path):
+    """Also in a worker that has read the files before."""
+    values = noise()
+    run = image_run(tmp_path, values, trial_events(6))
+    assert len(load(run).voxels.index) == np.prod(SHAPE)
+    values[0, 0, 0, 3] = np.nan
+    image_run(tmp_path, values, trial_events(6))
+    assert len(load(run).voxels.index) == np.prod(SHAPE) - 1
 
 
 def test_an_image_of_nothing_is_named(tmp_path):
