@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from bidsface.errors import InputError, RecipeError
+from bidsface.files import TableFilter
 from bidsface.geometry import Grid, Region, Voxels
-from bidsface.measurements import BoldRun, Samples
+from bidsface.measurements import BoldRun, InputTable, Samples
 from bidsface.results import (
     Column,
     Entities,
@@ -33,6 +34,7 @@ from bidsface.results import (
     StoredTable,
     Summary,
     Table,
+    View,
     cited,
 )
 
@@ -44,7 +46,9 @@ __all__ = [
     "Entities",
     "Figure",
     "Grid",
+    "InputTable",
     "Map",
+    "Mapper",
     "Matrix",
     "Model",
     "Parcellation",
@@ -58,6 +62,8 @@ __all__ = [
     "StoredTable",
     "Summary",
     "Table",
+    "TableFilter",
+    "View",
     "Voxels",
     "cited",
     "refuse_unknown",
@@ -66,6 +72,15 @@ __all__ = [
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+
+
+class Mapper(Protocol):
+    """What ``map`` does: it applies a function to items, on some number of processors."""
+
+    def __call__(
+        self, function: Callable[[Item], Outcome], items: Iterable[Item], /
+    ) -> Sequence[Outcome]:
+        """Return the outcomes in the order of the items."""
 
 
 class AnalysisOptions(BaseModel):
@@ -117,6 +132,15 @@ class Participant(Protocol):
 
     def samples(self, name: str, task: str) -> Samples:
         """Return one kind of samples of a task; raises InputError if the task has none."""
+
+    def tables(
+        self, suffix: str, dataset: str | None = None, **entities: str
+    ) -> Sequence[InputTable]:
+        """Return tables of this participant, such as ``beh`` files, by session, task and run.
+
+        Parameters are those of `TableFilter`. What is asked for must be among what the analysis's
+        ``tables_used`` names, else this raises PluginError; where there is none, none is returned.
+        """
 
     def select_regions(self, names: Sequence[str]) -> Sequence[Region]:
         """Return regions by name or by the name of a region set; an empty list means all."""
@@ -178,6 +202,8 @@ class Analysis(ABC):
     device : str
         ``auto``, ``cpu`` or ``cuda``: where analyses that can use a GPU compute. It changes
         nothing in the results.
+    mapper : callable or None
+        Where ``map`` does its work; None does one item after the other.
     """
 
     name: ClassVar[str]
@@ -186,6 +212,16 @@ class Analysis(ABC):
     Options: ClassVar[type[AnalysisOptions]]
     """Options that a recipe may set."""
 
+    needs_time_series: ClassVar[bool] = False
+    """Whether it asks for ``bold_runs``: recipes of single images cannot have it."""
+
+    other_datasets: ClassVar[bool] = False
+    """Whether ``group`` also gets the participants of other data sets.
+
+    Each is an output folder of bidsface with results of the same analysis; ``--derivatives
+    NAME=PATH`` gives it, and its participants have NAME as their ``dataset``.
+    """
+
     def __init__(
         self,
         label: str,
@@ -193,6 +229,7 @@ class Analysis(ABC):
         estimators: Mapping[str, Callable[..., Any]] | None = None,
         participants_table: pd.DataFrame | None = None,
         device: str = "auto",
+        mapper: Mapper | None = None,
     ) -> None:
         self.label = label
         self.random_seed = random_seed
@@ -201,6 +238,18 @@ class Analysis(ABC):
             pd.DataFrame() if participants_table is None else participants_table
         )
         self.device = device
+        self._mapper = mapper
+
+    def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
+        """Apply a function to items on the processors that this analysis has.
+
+        Outcomes come in the order of the items. Draw random numbers from a seed that belongs to
+        the item, not from a generator that the calls share: then they do not depend on how many
+        processors there are. Threads do the work, so nothing has to be copied; not for drawing.
+        """
+        if self._mapper is None:
+            return [function(item) for item in items]
+        return self._mapper(function, items)
 
     def seed(self, *keys: str) -> np.random.SeedSequence:
         """Derive an independent random stream from names, whatever the order of the work."""
@@ -242,10 +291,22 @@ class Analysis(ABC):
         """Return the columns of ``participants.tsv`` that the group level reads."""
         return getattr(options, "covariates", ())
 
+    def tables_used(self, options: Any) -> Sequence[TableFilter]:
+        """Return which tables of a participant this analysis reads, by ``participant.tables``.
+
+        They are found before the analysis runs, listed among its sources, and a change of one of
+        them, of its sidecars or of their number makes the analysis run again.
+        """
+        return ()
+
     @abstractmethod
     def participant(self, participant: Participant, options: Any) -> Results:
         """Analyse one participant."""
 
     @abstractmethod
     def group(self, participants: Sequence[ParticipantResults], options: Any) -> Results:
-        """Analyse the group from what the participant level wrote."""
+        """Analyse the group from what the participant level wrote.
+
+        Those of the data set come first, in order of their labels; where the class says
+        ``other_datasets``, those of each other data set follow, in order of its name.
+        """

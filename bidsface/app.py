@@ -15,6 +15,7 @@ from bidsface.errors import ExecutionError, InputError, UsageError
 from bidsface.execution import run_jobs
 from bidsface.group_level import GroupOutcome, process_group
 from bidsface.memory import processes_that_fit
+from bidsface.other_datasets import other_data
 from bidsface.participant_level import ParticipantJob, ParticipantOutcome, process_participant
 from bidsface.planning import Plan, Stage, check_analyses
 from bidsface.plugins import load_plugins
@@ -75,7 +76,8 @@ def _run_levels(work: Work, dataset: Dataset) -> Outcome:
         f"{settings.omp_nthreads} thread{'s' * (settings.omp_nthreads > 1)}{memory}"
     )
     if dataset.unprocessed:
-        work.console.say(f"without fMRIPrep output: {', '.join(dataset.unprocessed)}")
+        missing = ", ".join(dataset.unprocessed)
+        work.console.say(f"without {dataset.source.product}: {missing}")
     for stage in stages(work):
         ready = _without_blocked(work, stage, tally)
         if "participant" in settings.levels:
@@ -210,6 +212,7 @@ def _run_group(work: Work, dataset: Dataset, analysis: str, failed: bool) -> Gro
             work.plugins,
             work.output,
             lambda: dataset.participants_table,
+            other_data(dataset),
         )
     except UsageError as error:
         # After failures of the participant level, missing results are no usage error.

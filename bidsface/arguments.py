@@ -121,7 +121,8 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="NAME=PATH",
         help="derivative data sets; fmriprep=PATH (or a bare PATH) is the one that is analysed "
-        "[BIDS_DIR/derivatives/fmriprep]",
+        "[BIDS_DIR/derivatives/fmriprep]; outputs of bidsface for other studies (second=PATH) go "
+        "to the group level of analyses that test on them",
     )
     group.add_argument(
         "--dataset-links",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 LONG_NAMES: Mapping[str, str] = {
@@ -18,6 +19,7 @@ LONG_NAMES: Mapping[str, str] = {
     "hemi": "hemi",
     "space": "space",
     "cohort": "cohort",
+    "recording": "recording",
     "chunk": "chunk",
     "seg": "segmentation",
     "res": "resolution",
@@ -79,13 +81,25 @@ def joined(entities: Mapping[str, str]) -> str:
 
 def from_name(name: str) -> dict[str, str]:
     """Return the entities of a file name, in BIDS order."""
+    return in_order(every_entity(name))
+
+
+def every_entity(name: str) -> dict[str, str]:
+    """Return what a file name says as ``key-label``, BIDS entities or not, in the name's order."""
     parts = (part.partition("-") for part in name.split(".")[0].split("_"))
-    return in_order({key: label for key, dash, label in parts if dash})
+    return {key: label for key, dash, label in parts if dash}
 
 
 def natural_key(label: str) -> tuple[int, int, str]:
     """Sort key that puts numbers first and in numerical order."""
     return (0, int(label), label) if label.isdecimal() else (1, 0, label)
+
+
+def name_key(name: str) -> tuple[tuple[int, str], ...]:
+    """Sort key for whole names: what is between digits as text, numbers as numbers."""
+    return tuple(
+        (int(part), part) if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    )
 
 
 def listing(labels: Iterable[str], limit: int = 20) -> str:

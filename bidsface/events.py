@@ -25,19 +25,23 @@ class Events:
     Attributes
     ----------
     trials : DataFrame
-        Events of a class, by onset: ``onset``, ``duration`` (s) and ``trial_type`` (the class).
+        Events of a class, by onset: ``onset``, ``duration`` (s) and ``trial_type`` (the class),
+        then the other columns of the file as text.
     others : DataFrame
         Events that are not of a class but evoke responses; a GLM of single trials models them.
     left_out : mapping of str to int
         How many events of each value are not of a class.
     values : frozenset of str
         Values of the class column before merging.
+    rows : DataFrame
+        The rows of ``trials`` as they stand in the file: every column, as text; missing is ``n/a``.
     """
 
     trials: pd.DataFrame
     others: pd.DataFrame
     left_out: Mapping[str, int]
     values: frozenset[str]
+    rows: pd.DataFrame
 
 
 def read_events(path: Path, classes: Classes) -> Events:
@@ -52,25 +56,63 @@ def read_events(path: Path, classes: Classes) -> Events:
         If the file is empty or unreadable, a column is missing, an onset is not a number of at
         least 0, or a duration is neither ``n/a`` nor such a number.
     """
-    frame = _read(path, classes.column)
-    values = frame["trial_type"]
-    merged = {old: new for new, olds in classes.merge.items() for old in olds}
-    frame = frame.assign(trial_type=values.map(lambda value: merged.get(value, value)))
+    return classified(*read_rows(path, classes.column), classes)
+
+
+def read_rows(path: Path, column: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read every event of a file.
+
+    Returns
+    -------
+    frame : DataFrame
+        By onset: ``onset``, ``duration`` (s) and ``trial_type`` (from ``column``), then the other
+        columns as text; its index are the labels of ``rows``.
+    rows : DataFrame
+        The file as it is: every column, as text; missing is ``n/a``.
+
+    Raises
+    ------
+    InputError
+        As `read_events`.
+    """
+    rows = _read(path, column)
+    return _parse(path, rows, column).sort_values("onset", kind="stable"), rows
+
+
+def not_excluded(values: pd.Series, classes: Classes) -> pd.Series:
+    """Tell which values of the class column are not among those that are no classes."""
     excluded = {value.lower() for value in (*classes.exclude, *MISSING)}
-    is_trial = ~frame["trial_type"].str.lower().isin(excluded)
-    if classes.include:
-        is_trial &= frame["trial_type"].isin(classes.include)
+    return ~_merged(values, classes).str.lower().isin(excluded)
+
+
+def are_trials(values: pd.Series, classes: Classes) -> pd.Series:
+    """Tell which values of the class column are of a class of the recipe."""
+    chosen = not_excluded(values, classes)
+    return chosen & _merged(values, classes).isin(classes.include) if classes.include else chosen
+
+
+def _merged(values: pd.Series, classes: Classes) -> pd.Series:
+    merged = {old: new for new, olds in classes.merge.items() for old in olds}
+    return values.map(lambda value: merged.get(value, value))
+
+
+def classified(frame: pd.DataFrame, rows: pd.DataFrame, classes: Classes) -> Events:
+    """Split events, as `read_rows` returns them, into trials and the rest."""
+    values = frame["trial_type"]
+    is_trial = are_trials(values, classes)
+    frame = frame.assign(trial_type=_merged(values, classes))
     modelled = ~is_trial & ~frame["trial_type"].str.lower().isin((*BASELINE, *MISSING))
     return Events(
         trials=frame[is_trial].reset_index(drop=True),
         others=frame[modelled].reset_index(drop=True),
-        left_out=Counter(frame.loc[~is_trial, "trial_type"].replace("", "n/a")),
+        left_out=Counter(frame.loc[~is_trial, "trial_type"]),
         values=frozenset(values),
+        rows=rows.loc[frame.index[is_trial]].reset_index(drop=True),
     )
 
 
 def _read(path: Path, column: str) -> pd.DataFrame:
-    """Return onset, duration and trial_type (from ``column``), by onset."""
+    """Return every column as text, missing values as ``n/a``."""
     try:
         frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     except (OSError, ValueError, pd.errors.ParserError) as error:
@@ -83,16 +125,19 @@ def _read(path: Path, column: str) -> pd.DataFrame:
         )
     if frame.empty:
         raise InputError(f"{path}: holds no events")
-    events = pd.DataFrame(
-        {
-            "onset": _seconds(path, frame["onset"], "onset"),
-            "duration": _seconds(
-                path, frame["duration"].replace(dict.fromkeys(MISSING, "0")), "duration"
-            ),
-            "trial_type": frame[column].str.strip(),
-        }
-    )
-    return events.sort_values("onset", kind="stable", ignore_index=True)
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas then takes the first column for names
+        raise InputError(f"{path}: its rows have more cells than there are columns")
+    return frame.fillna("").apply(lambda cells: cells.str.strip()).replace("", "n/a")
+
+
+def _parse(path: Path, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return onset, duration and trial_type (from ``column``), then the other columns as text."""
+    own = {
+        "onset": _seconds(path, rows["onset"], "onset"),
+        "duration": _seconds(path, rows["duration"].replace("n/a", "0"), "duration"),
+        "trial_type": rows[column],
+    }
+    return pd.DataFrame(own).join(rows.drop(columns=list(own), errors="ignore"))
 
 
 def _seconds(path: Path, column: pd.Series, name: str) -> pd.Series:

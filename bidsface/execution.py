@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -93,6 +94,50 @@ def run_jobs(
         yield from (limited(job) for job in jobs)  # type: ignore[misc]
     else:
         yield from _run_in_processes(limited, jobs, processes)
+
+
+def map_in_threads(
+    function: Callable[[Job], Outcome], jobs: Iterable[Job], n_threads: int
+) -> list[Outcome]:
+    """Return what a function makes of every job, in their order, found by threads of this process.
+
+    Parameters
+    ----------
+    function : callable
+    jobs : iterable
+    n_threads : int
+        1 does all of it in this thread.
+    """
+    if n_threads == 1:
+        return [function(job) for job in jobs]
+    from joblib import Parallel, delayed
+
+    limited = _LimitedAsHere(function)
+    parallel = Parallel(n_jobs=n_threads, backend="threading")
+    return list(parallel(delayed(limited)(job) for job in jobs))
+
+
+class _LimitedAsHere:
+    """A function that other threads run under the OpenMP limit of the thread that made this.
+
+    Such a limit belongs to a thread, and new threads have none: how they sum, and the last bits
+    of results, would depend on the number of workers. Limits of BLAS belong to the process.
+    """
+
+    def __init__(self, function: Callable) -> None:
+        from threadpoolctl import threadpool_info
+
+        self._function = function
+        self._limits = [found for found in threadpool_info() if found["user_api"] == "openmp"]
+        self._thread = threading.local()
+
+    def __call__(self, job: object) -> object:
+        """Call the function; the first call of a thread sets its limit."""
+        if not hasattr(self._thread, "limits"):
+            from threadpoolctl import threadpool_limits
+
+            self._thread.limits = threadpool_limits(limits=self._limits)
+        return self._function(job)
 
 
 def _run_in_processes(limited: Limited, jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:

@@ -22,12 +22,15 @@ class Grid:
         BIDS ``space-`` label; None for native space without an entity.
     resolution : str or None
         BIDS ``res-`` label.
+    source : str or None
+        File that the grid was read from, to be named where grids differ.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     space: str | None = None
     resolution: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

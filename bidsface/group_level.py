@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pandas as pd
 
 from bidsface.derivatives import OutputFolder, Provenance, Unit
 from bidsface.derivatives.receipts import Receipt
 from bidsface.errors import BidsfaceError, InputError, UsageError
-from bidsface.execution import worker_name
+from bidsface.execution import map_in_threads, worker_name
+from bidsface.other_datasets import Guests, OtherData, find_guests, unreadable
 from bidsface.participant_level import checked_results
 from bidsface.planning import build_analysis, group_unit, software_versions, unit_options
 from bidsface.plugins import Plugins
-from bidsface.recipe import OVERVIEW
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.settings import Settings
 
@@ -33,10 +34,19 @@ class GroupOutcome:
 
 @dataclass(frozen=True)
 class Members:
-    """The participants' receipts that the group level reads, and who is left out and why."""
+    """The participants' receipts that the group level reads, and who is left out and why.
+
+    ``guests`` are participants of other data sets.
+    """
 
     receipts: tuple[Receipt, ...]
     notes: tuple[str, ...]
+    guests: Guests = field(default_factory=Guests)
+
+    def receive(self, analysis: str, guests: Guests) -> Members:
+        """Return the members with participants of other data sets."""
+        said = (f"group, {analysis}: {note}" for note in (*guests.notes, *guests.left_out))
+        return replace(self, notes=(*self.notes, *said), guests=guests)
 
 
 def group_members(
@@ -56,11 +66,7 @@ def group_members(
     UsageError
         If no participant has finished the analysis, or some did with other options.
     """
-    unreadable = {
-        receipt.unit.participant
-        for receipt in output.receipts(level="participant", analysis=OVERVIEW)
-        if receipt.status != "done"
-    }
+    lost = unreadable(output)
     done = [
         receipt
         for receipt in output.receipts(level="participant", analysis=analysis)
@@ -69,7 +75,7 @@ def group_members(
     chosen = [
         receipt
         for receipt in done
-        if receipt.unit.participant in participants and receipt.unit.participant not in unreadable
+        if receipt.unit.participant in participants and receipt.unit.participant not in lost
     ]
     if not chosen:
         raise UsageError(
@@ -113,10 +119,12 @@ def process_group(
     plugins: Plugins,
     output: OutputFolder,
     people: Callable[[], pd.DataFrame],
+    others: Sequence[OtherData] = (),
 ) -> GroupOutcome:
     """Run one analysis at group level unless it is up to date.
 
     ``people`` reads the data set's ``participants.tsv``; only analyses that use it need a good one.
+    Only analyses that ask for them get the participants of ``others``.
 
     Raises
     ------
@@ -128,54 +136,70 @@ def process_group(
     used = kind.columns_used(loaded.options[analysis])
     try:
         table = people() if used else pd.DataFrame()
+        if kind.other_datasets:
+            members = members.receive(analysis, find_guests(others, analysis, loaded, settings))
     except InputError as error:
         return GroupOutcome(failure=f"group, {analysis}: {error}", notes=members.notes)
     columns = table[[name for name in used if name in table.columns]]
-    unit = group_unit(analysis, loaded, members.receipts, plugins, settings, columns)
+    guests = [guest.account for guest in members.guests.found]
+    unit = group_unit(analysis, loaded, members.receipts, plugins, settings, columns, guests)
     if not settings.force and output.is_done(unit):
         return GroupOutcome(kept=True, notes=members.notes)
     try:
-        _compute(unit, members.receipts, loaded, settings, plugins, output, table)
+        _compute(unit, members, loaded, settings, plugins, output, table)
     except BidsfaceError as error:
         output.record_failure(unit, str(error), None)
         return GroupOutcome(failure=f"group, {analysis}: {error}", notes=members.notes)
     except Exception as error:  # a defect in one analysis must not stop the others
         message = f"unexpected {type(error).__name__}: {error}"
         output.record_failure(unit, message, traceback.format_exc())
-        return GroupOutcome(failure=f"group, {analysis}: {message} (see logs/)")
+        return GroupOutcome(
+            failure=f"group, {analysis}: {message} (see logs/)", notes=members.notes
+        )
     return GroupOutcome(computed=True, notes=members.notes)
 
 
 def _compute(
     unit: Unit,
-    receipts: Sequence[Receipt],
+    members: Members,
     loaded: LoadedRecipe,
     settings: Settings,
     plugins: Plugins,
     output: OutputFolder,
     table: pd.DataFrame,
 ) -> None:
-    started = time.time()
-    labels = [receipt.unit.participant or "" for receipt in receipts]
+    started, guests = time.time(), members.guests
+    labels = [receipt.unit.participant or "" for receipt in members.receipts]
     instance = build_analysis(
-        unit.analysis, loaded, plugins, settings.random_seed, table, settings.device
+        unit.analysis,
+        loaded,
+        plugins,
+        settings.random_seed,
+        table,
+        settings.device,
+        # Analyses of the group run one after the other, so each has all processors.
+        partial(map_in_threads, n_threads=settings.nprocs),
     )
-    results = instance.group(
-        output.participant_results(unit.analysis, labels), loaded.options[unit.analysis]
+    participants = [
+        *output.participant_results(unit.analysis, labels),
+        *(guest.results for guest in guests.found),
+    ]
+    results = checked_results(
+        instance.group(participants, loaded.options[unit.analysis]), unit.analysis
     )
     sources = tuple(
         f"bids::{file.path}"
-        for receipt in receipts
+        for receipt in members.receipts
         for file in receipt.files
         if file.kind in ("table", "map")
     )
     provenance = Provenance(
-        sources=sources,
-        inputs={},
+        sources=(*sources, *(uri for guest in guests.found for uri in guest.sources)),
+        inputs={uri: state for guest in guests.found for uri, state in guest.inputs.items()},
         options=unit_options(loaded, unit.analysis, settings),
         seed=settings.random_seed,
         versions=software_versions(plugins),
         worker=worker_name(),
         started=started,
     )
-    output.write(unit, checked_results(results, unit.analysis), provenance)
+    output.write(unit, replace(results, warnings=(*results.warnings, *guests.left_out)), provenance)

@@ -1,9 +1,12 @@
-"""What an analysis receives of a participant: labelled samples, and whole runs."""
+"""What an analysis receives of a participant: labelled samples, whole runs, and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +35,9 @@ class Samples:
     entities : mapping
         BIDS entities that all pooled runs have in common (``ses``, ``task``, ``acq``, ``space``,
         ...), without ``sub``; results made of these samples carry them in their names.
+    events : DataFrame of n_samples rows
+        Every column of ``events.tsv`` as text, for the event of each sample; missing is ``n/a``,
+        also where the file of a run lacks a column that another run's has.
     """
 
     name: str
@@ -39,6 +45,11 @@ class Samples:
     table: pd.DataFrame
     motion: NDArray[np.float64]
     entities: Entities
+    events: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __post_init__(self) -> None:
+        if not len(self.events):  # samples that were made without a file have no columns
+            object.__setattr__(self, "events", pd.DataFrame(index=range(len(self.table))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +67,8 @@ class BoldRun:
     times : ndarray of shape (n_kept,)
         s; when the volumes that are neither dropped nor censored were acquired.
     events : DataFrame
-        ``onset``, ``duration`` (s) and ``trial_type`` of the classes' events, by onset.
+        ``onset``, ``duration`` (s) and ``trial_type`` of the classes' events, by onset, then the
+        other columns of ``events.tsv`` as text.
     others : DataFrame
         The same of further events that evoke responses but are not of a class (catch trials, say).
     confounds : DataFrame of n_kept rows
@@ -75,3 +87,42 @@ class BoldRun:
     others: pd.DataFrame
     confounds: pd.DataFrame
     load: Callable[[float | None], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class InputTable:
+    """A table that belongs to a participant: behaviour, physiology, a questionnaire.
+
+    Attributes
+    ----------
+    path : Path
+        For messages; ``frame`` is what it holds.
+    entities : mapping
+        BIDS entities of its name by their short key, without ``sub``; none for ``phenotype``.
+    sidecar : mapping
+        What its JSON files say, by the inheritance principle; empty without any.
+    load : callable
+        Reads the table; ``frame`` calls it once.
+    """
+
+    path: Path
+    entities: Entities
+    sidecar: Mapping[str, Any]
+    load: Callable[[], pd.DataFrame]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Every column as text, missing values as ``n/a``; read when first asked for.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read as a table or holds no rows, or if it has no header and its
+            sidecar no ``Columns``.
+        """
+        return self.load()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns; reads the table."""
+        return tuple(map(str, self.frame.columns))

@@ -50,10 +50,13 @@ def study_cost(
     for files in participants:
         shapes = [_shape(run.bold) for run in files.runs]
         volumes = [math.prod(shape[:3]) * 4 / 2**20 for shape in shapes]
-        lengths = [math.prod(shape[3:]) for shape in shapes]
+        lengths = [
+            math.prod(shape[3:]) * len(run.volume_files)
+            for run, shape in zip(files.runs, shapes, strict=True)
+        ]
         largest = max((one * n for one, n in zip(volumes, lengths, strict=True)), default=0)
         kept = sum(
-            one * _n_samples(run.events, n, samples)
+            one * (n * len(samples) if run.images else _n_samples(run.events, n, samples))
             for run, one, n in zip(files.runs, volumes, lengths, strict=True)
         )
         need = BRAIN_FRACTION * (MODEL_COPIES * largest + 2 * kept)

@@ -117,8 +117,14 @@ def _compute(
     if analysis == OVERVIEW:
         return participant.overview()
     settings = job.settings
+    participant.offered = job.plan.tables[analysis].found
     instance = build_analysis(
-        analysis, job.loaded, plugins, settings.random_seed, device=settings.device
+        analysis,
+        job.loaded,
+        plugins,
+        settings.random_seed,
+        device=settings.device,
+        mapper=participant.map,
     )
     results = instance.participant(participant, job.loaded.options[analysis])
     return checked_results(results, analysis)
@@ -141,8 +147,8 @@ def checked_results(results: Any, analysis: str) -> Results:
 
 def _provenance(unit: Unit, job: ParticipantJob, plugins: Plugins, started: float) -> Provenance:
     return Provenance(
-        sources=tuple(job.plan.inputs),
-        inputs=dict(job.plan.inputs),
+        sources=tuple(job.plan.inputs_of(unit.analysis)),
+        inputs=job.plan.inputs_of(unit.analysis),
         options=unit_options(job.loaded, unit.analysis, job.settings),
         seed=job.settings.random_seed,
         versions=software_versions(plugins),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 
 from bidsface import __version__
-from bidsface.analysis import Analysis
+from bidsface.analysis import Analysis, Mapper
 from bidsface.dataset import Dataset, file_state
 from bidsface.derivatives import OutputFolder, Unit
 from bidsface.derivatives.receipts import Receipt
 from bidsface.errors import RecipeError, UsageError
-from bidsface.files import ParticipantFiles
+from bidsface.files import FoundTables, ParticipantFiles
 from bidsface.plugins import Plugins
 from bidsface.recipe import OVERVIEW
 from bidsface.recipe_loading import LoadedRecipe
@@ -59,6 +59,24 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class UnitTables:
+    """Tables that one unit reads beside what all units of its participant read.
+
+    Attributes
+    ----------
+    found : tuple of FoundTables
+    states : mapping of str to str
+        BIDS URI and state of every table.
+    sidecars : mapping of str to mapping
+        What their JSON files say, by the URI of the table.
+    """
+
+    found: tuple[FoundTables, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
+    sidecars: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is left to do for one participant.
 
@@ -66,17 +84,30 @@ class Plan:
     ----------
     files : ParticipantFiles
     inputs : mapping of str to str
-        BIDS URI and state of every file that is read.
+        BIDS URI and state of every file that all units read.
     pending : tuple of Unit
         Units that are not up to date, the host's own first, then in recipe order.
     kept : int
         Number of units that are.
+    tables : mapping of str to UnitTables
+        By analysis.
     """
 
     files: ParticipantFiles
     inputs: Mapping[str, str]
     pending: tuple[Unit, ...]
     kept: int
+    tables: Mapping[str, UnitTables] = field(default_factory=dict)
+
+    def inputs_of(self, analysis: str) -> dict[str, str]:
+        """Return BIDS URI and state of every file that a unit reads."""
+        return {**self.inputs, **self.tables.get(analysis, UnitTables()).states}
+
+    @property
+    def every_input(self) -> dict[str, str]:
+        """BIDS URI and state of every file that any unit reads."""
+        own = (tables.states for tables in self.tables.values())
+        return {uri: state for states in (self.inputs, *own) for uri, state in states.items()}
 
 
 def plan_participant(
@@ -94,19 +125,25 @@ def plan_participant(
     ------
     InputError
         If a file that it needs is not there.
+    UsageError
+        If an analysis reads tables of a data set that was not given.
     """
     states = _input_states(files, loaded, plugins)
     inputs = {dataset.uri(path): state for path, state in states.items()}
     # Sidecars are not listed as inputs, for many files share them; this is what is read of them.
     timing = {run.block: (run.repetition_time, run.start_time) for run in files.runs}
+    tables = {
+        analysis: _unit_tables(analysis, files.label, dataset, loaded, plugins)
+        for analysis in stage.units
+    }
     units = [
         Unit(
             "participant",
             analysis,
             files.label,
             _digest(
-                inputs,
-                timing,
+                {**inputs, **tables[analysis].states},
+                {**timing, **tables[analysis].sidecars},
                 unit_options(loaded, analysis, settings),
                 _code(plugins),
                 settings.random_seed,
@@ -116,7 +153,7 @@ def plan_participant(
         for analysis in stage.units
     ]
     pending = tuple(unit for unit in units if settings.force or not output.is_done(unit))
-    return Plan(files, inputs, pending, len(units) - len(pending))
+    return Plan(files, inputs, pending, len(units) - len(pending), tables)
 
 
 def group_unit(
@@ -126,11 +163,12 @@ def group_unit(
     plugins: Plugins,
     settings: Settings,
     columns: pd.DataFrame,
+    others: Sequence[Any] = (),
 ) -> Unit:
     """Return the unit of one analysis at group level.
 
-    It follows from the receipts that it reads, and from the columns of ``participants.tsv`` that
-    it uses.
+    It follows from the receipts that it reads, from the columns of ``participants.tsv`` that it
+    uses, and from ``others``, accounts (JSON values) of the participants of other data sets.
     """
     read = sorted(
         (receipt.unit.participant or "", receipt.unit.fingerprint) for receipt in receipts
@@ -138,7 +176,7 @@ def group_unit(
     options = unit_options(loaded, analysis, settings)
     people = [label for label, _ in read if label in columns.index]
     values = columns.loc[people].to_dict()
-    fingerprint = _digest(read, options, _code(plugins), settings.random_seed, values)
+    fingerprint = _digest(read, options, _code(plugins), settings.random_seed, values, *others)
     return Unit("group", analysis, None, fingerprint)
 
 
@@ -191,10 +229,11 @@ def build_analysis(
     random_seed: int,
     participants_table: pd.DataFrame | None = None,
     device: str = "auto",
+    mapper: Mapper | None = None,
 ) -> Analysis:
     """Return an analysis of the recipe, ready to run."""
     kind = plugins.analyses[loaded.recipe.analyses[label].analysis]
-    return kind(label, random_seed, plugins.estimators, participants_table, device)
+    return kind(label, random_seed, plugins.estimators, participants_table, device, mapper)
 
 
 def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> None:
@@ -209,9 +248,14 @@ def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> 
     regions = (*recipe.regions, *recipe.region_sets)
     for label, options in loaded.options.items():
         try:
-            build_analysis(label, loaded, plugins, random_seed).check(
-                options, tuple(recipe.samples), regions
-            )
+            analysis = build_analysis(label, loaded, plugins, random_seed)
+            if analysis.needs_time_series and recipe.inputs.images is not None:
+                raise RecipeError(
+                    f"{analysis.name} models the time series of BOLD runs, but inputs.images "
+                    "gives single images"
+                )
+            analysis.check(options, tuple(recipe.samples), regions)
+            analysis.tables_used(options)
         except RecipeError as error:
             raise RecipeError(f"recipe {recipe.name}, key analyses.{label}: {error}") from error
 
@@ -241,6 +285,22 @@ def _input_states(
     # A region's file that does not exist is reported when the region is made.
     there = sorted(path for path in own if path.exists())
     return {path: file_state(path) for path in (*files.inputs, *there)}
+
+
+def _unit_tables(
+    analysis: str, label: str, dataset: Dataset, loaded: LoadedRecipe, plugins: Plugins
+) -> UnitTables:
+    """Find the tables that an analysis reads of a participant, and their states."""
+    if analysis == OVERVIEW:
+        return UnitTables()
+    kind = build_analysis(analysis, loaded, plugins, random_seed=0)
+    found = dataset.tables(label, kind.tables_used(loaded.options[analysis]))
+    files = {dataset.uri(file.path): file for one in found for file in one.files}
+    return UnitTables(
+        found,
+        {uri: file_state(file.path) for uri, file in files.items()},
+        {uri: file.sidecar for uri, file in files.items()},
+    )
 
 
 def _code(plugins: Plugins) -> dict[str, str]:

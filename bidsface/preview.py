@@ -22,7 +22,7 @@ def dry_run(work: Work, dataset: Dataset) -> Outcome:
             tally.computed += len(plan.pending)
             names = ", ".join(unit.analysis for unit in plan.pending) or "nothing"
             say(f"sub-{label}: would compute {names}; {plan.kept} up to date; files:")
-            for uri in plan.inputs:
+            for uri in plan.every_input:
                 say(f"    {uri}")
     cost = study_cost(readable, work.loaded.recipe.samples.values())
     say(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 OVERVIEW = "data"
 """Name of the host's own unit of work, which no analysis may take: what was read, cleaned and
 excluded, and the regions."""
 
 Label = Annotated[str, Field(pattern=r"^[0-9a-zA-Z]+$")]
+EntityName = Annotated[str, Field(pattern=r"^[a-zA-Z]+$")]
+FilterLabel = str | StrictInt | None
+FilterLabels = FilterLabel | Annotated[tuple[FilterLabel, ...], Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -20,8 +23,46 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+class Images(Section):
+    """Images that exist already, one per trial, such as contrast images: they are the samples."""
+
+    derivatives: str = Field(min_length=1)
+    """Name of the data set that holds them: `--derivatives NAME=PATH`, else
+    `BIDS_DIR/derivatives/NAME`, else `BIDS_DIR` itself if it is a derivative data set.
+    """
+    filters: Mapping[EntityName, FilterLabels] = {}
+    """Which of its images, by entity, `suffix` or `extension`: a label, a list of labels, null
+    (images without the entity) or `*` (images with it). `suffix` is `statmap` unless given.
+    """
+    entity: EntityName = "contrast"
+    """Entity that tells the images of a run apart."""
+    event_column: str | None = None
+    """Column of events.tsv that names the image of every event, as the label of `entity`. Unset:
+    images and events go together in order.
+    """
+    events: bool = True
+    """Whether images belong to events of events.tsv. False: the label of `entity` is the class of
+    an image (`image` where it has none), and no events.tsv is read.
+    """
+
+    @property
+    def wanted(self) -> dict[str, tuple[FilterLabel, ...]]:
+        """The labels that images may have, by entity, `suffix` or `extension`."""
+        filters = {"suffix": "statmap", **self.filters}
+        return {
+            key: labels if isinstance(labels, tuple) else (labels,)
+            for key, labels in filters.items()
+        }
+
+    @model_validator(mode="after")
+    def _columns_need_events(self) -> Images:
+        if self.event_column is not None and not self.events:
+            raise ValueError("event_column has no meaning where events is false")
+        return self
+
+
 class Inputs(Section):
-    """Which of the preprocessed runs to use."""
+    """Which of the preprocessed runs to use, or which images in their place."""
 
     tasks: tuple[str, ...] = ()
     """Task labels; empty means every task."""
@@ -31,10 +72,16 @@ class Inputs(Section):
     """
     resolution: str | None = None
     """`res-` label; needed only where a space comes in several resolutions."""
+    images: Images | None = None
+    """Images that exist already, to be used in place of preprocessed runs."""
 
 
 class Cleaning(Section):
-    """What is removed from every run before samples are taken."""
+    """What is removed from every run before samples are taken.
+
+    Images that exist already (`inputs.images`) can be smoothed and standardized, and are not unless
+    the recipe says so; nothing else is done to them.
+    """
 
     detrend: bool = True
     """Remove a linear trend per run."""
@@ -79,9 +126,10 @@ class Classes(Section):
 class SampleSpec(Section):
     """One kind of samples."""
 
-    kind: Literal["volumes", "average", "lsa", "lss"]
+    kind: Literal["volumes", "average", "lsa", "lss", "image"]
     """`volumes`: every volume of an event is a sample; `average`: their mean is; `lsa` and `lss`:
-    one GLM estimate per event (least-squares all, least-squares separate).
+    one GLM estimate per event (least-squares all, least-squares separate); `image`: every image of
+    `inputs.images`, which know no other kind.
     """
     shift: float = 5.0
     """Haemodynamic lag (s): the first volume of an event is the first one acquired at or after
@@ -136,6 +184,21 @@ class AnalysisSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
+NO_SERIES: Mapping[str, Any] = {
+    "detrend": False,
+    "high_pass": None,
+    "confounds": "none",
+    "drop_volumes": 0,
+    "fd_threshold": None,
+    "max_mean_fd": None,
+    "max_censored": Cleaning.model_fields["max_censored"].default,
+}
+"""Cleaning of images that exist already, as far as it takes a time series."""
+
+UNTOUCHED: Mapping[str, Any] = {**NO_SERIES, "standardize": False}
+"""Cleaning of images that exist already where a recipe says nothing."""
+
+
 class Recipe(Section):
     """A whole recipe."""
 
@@ -154,3 +217,34 @@ class Recipe(Section):
     """Names for lists of regions, which analyses may use in place of region names."""
     analyses: Mapping[Label, AnalysisSpec]
     """Analyses by name; the name is the `desc-` entity of the output."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_images_untouched(cls, content: Any) -> Any:
+        """Make what a recipe of images does not say about cleaning mean that nothing is done."""
+        if not isinstance(content, Mapping):
+            return content
+        inputs, cleaning = content.get("inputs"), content.get("cleaning", {})
+        if isinstance(inputs, Mapping):
+            images = inputs.get("images")
+        else:
+            images = getattr(inputs, "images", None)
+        if images is None or not isinstance(cleaning, Mapping):
+            return content
+        return {**content, "cleaning": {**UNTOUCHED, **cleaning}}
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Yield keys that cannot stand beside `inputs.images`, or not without, and why."""
+        images = self.inputs.images is not None
+        for key, off in NO_SERIES.items() if images else ():
+            value = getattr(self.cleaning, key)
+            if value != off and not (key == "confounds" and not value):
+                yield f"cleaning.{key}", "the images of inputs.images are no time series"
+        for name, spec in self.samples.items():
+            if images and spec.kind != "image":
+                yield f"samples.{name}.kind", f"{spec.kind} takes BOLD runs, not inputs.images"
+            elif spec.kind == "image" and not images:
+                yield f"samples.{name}.kind", "image takes inputs.images, which is not given"
+            elif images and len(spec.model_fields_set) > 1:
+                option = min(spec.model_fields_set - {"kind"})
+                yield f"samples.{name}.{option}", "has no meaning for the kind image"

@@ -67,6 +67,8 @@ def load_recipe(
     for override in overrides:
         _apply(content, override)
     recipe = _validate(Recipe, content, path, ())
+    for key, problem in recipe.conflicts():
+        raise RecipeError(f"recipe {path}, key {key}: {problem}")
     _check_regions(recipe, plugins, path)
     every = _check_analyses(recipe, plugins, path, only)
     options = {label: own for label, own in every.items() if not only or label in only}

@@ -115,6 +115,27 @@ class Figure:
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """An interactive view of a map, a web page of its own that the report links to.
+
+    Attributes
+    ----------
+    name : str
+        Letters and digits; distinguishes the views of one analysis in the file name.
+    html : str
+        The whole page, as `bidsface.figures.views.interactive_view` makes it.
+    title, caption : str
+    entities : mapping
+    """
+
+    name: str
+    html: str
+    title: str
+    caption: str
+    entities: Entities
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
     """A fitted model: arrays by name and what is needed to apply them."""
 
@@ -154,6 +175,7 @@ class Results:
     tables: Sequence[Table] = ()
     matrices: Sequence[Matrix] = ()
     figures: Sequence[Figure] = ()
+    views: Sequence[View] = ()
     models: Sequence[Model] = ()
     summaries: Sequence[Summary] = ()
     methods: str = ""
@@ -186,6 +208,8 @@ class StoredTable:
 class StoredMap:
     """A map of an earlier result; ``load`` returns values of shape (n_voxels[, n_volumes]).
 
+    ``load`` takes voxels of the map's own grid, such as those of another map, and raises InputError
+    for any other: nothing is resampled. Outside the voxels that were analysed the values are 0.
     ``volumes`` names the volumes of a 4-D map.
     """
 
@@ -206,11 +230,19 @@ class StoredResults:
         Participant's label without ``sub-``, or ``group``.
     tables : sequence of StoredTable
     maps : sequence of StoredMap
+    dataset : str
+        Name of the other data set that it comes from; empty for the data set of the run.
     """
 
     label: str
     tables: Sequence[StoredTable] = ()
     maps: Sequence[StoredMap] = ()
+    dataset: str = ""
+
+    @property
+    def key(self) -> str:
+        """``01``, and ``second:01`` for the data set ``second``: never the same for two people."""
+        return f"{self.dataset}:{self.label}" if self.dataset else self.label
 
     def table(self, suffix: str) -> pd.DataFrame:
         """Return all tables of a suffix, of all tasks and sessions; empty when there is none.

@@ -61,6 +61,21 @@ class Selection:
         return np.setdiff1d(np.arange(n_trials), self.trial)
 
 
+def existing(trial: NDArray[np.intp], onsets: NDArray[np.float64]) -> Selection:
+    """Return the selection of images that are samples themselves.
+
+    Parameters
+    ----------
+    trial : ndarray of shape (n_images,)
+        Row of every image's event among the run's trials; each at most once.
+    onsets : ndarray of shape (n_trials,)
+        s; NaN where they are not known.
+    """
+    order = np.argsort(trial)
+    weights = _matrix(np.arange(len(order)), order, 1.0, (len(order), len(order)))
+    return Selection(trial[order], onsets[trial[order]], weights, weights)
+
+
 def select(spec: SampleSpec, events: Events, filter_: RunFilter, interval: float) -> Selection:
     """Decide the samples of a run.
 
@@ -199,12 +214,14 @@ def empty_samples(name: str, runs: Sequence[PreparedRun], n_voxels: int) -> Samp
     if len({values.shape[1] for values in motion}) > 1:  # a run without parameters
         motion = [values[:, :0] for values in motion]
     table = pd.concat(tables, ignore_index=True)
+    events = [run.events.rows.iloc[run.selections[name].trial] for run in runs]
     return Samples(
         name=name,
         X=np.empty((len(table), n_voxels), np.float32),
         table=table,
         motion=np.vstack(motion),
         entities=common_entities([run.run for run in runs]),
+        events=pd.concat(events, ignore_index=True).fillna("n/a"),
     )
 
 

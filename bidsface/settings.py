@@ -22,7 +22,8 @@ class Settings:
     bids_filters : mapping
         Content of ``--bids-filter-file``: ``{"bold": {entity: value or [values]}}``.
     derivatives : mapping of str to Path
-        Named derivative data sets; ``fmriprep`` is the one that is analysed.
+        Named derivative data sets; ``fmriprep`` is the one that is analysed, unless the recipe
+        takes images of another.
     dataset_links : mapping of str to str
         DOI or URL of input data sets by name, for ``dataset_description.json``.
     device : str

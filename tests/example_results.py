@@ -20,6 +20,7 @@ from bidsface.analysis import (
     Results,
     Summary,
     Table,
+    View,
     Voxels,
 )
 from bidsface.derivatives import Provenance, Unit
@@ -100,6 +101,7 @@ def example_results(seed: int = 0, space: str | None = "MNI152NLin2009cAsym") ->
         matrices=[Matrix(matrix, {**where, "contrast": "byRidge"}, "Confusions")],
         models=[Model({"coef": random.normal(size=3)}, {"classes": ["joy"]}, where, "A model")],
         figures=[Figure("accuracy", drawing, "Accuracy", "By region", {"task": "display"})],
+        views=[View("weights", "<!doctype html>", "Weights", "To click", {"task": "display"})],
         summaries=[
             Summary("Runs", pd.DataFrame({"task": ["display"], "mean": [np.nan], "n": [3]}))
         ],

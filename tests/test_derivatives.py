@@ -92,6 +92,9 @@ class TestReceipt:
         receipt = written(output)
         figure = next(record for record in receipt.files if record.kind == "figure")
         assert (figure.title, figure.caption) == ("Accuracy", "By region")
+        view = next(record for record in receipt.files if record.kind == "view")
+        assert view.path == "sub-01/figures/sub-01_task-display_desc-within_weights.html"
+        assert (output.root / view.path).read_text() == "<!doctype html>"
         assert receipt.summaries[0].rows == [["display", None, 3]]
         assert receipt.highlights == ("Joy was found.",)
         assert receipt.worker == "host:1"

@@ -53,6 +53,36 @@ def test_merging_comes_first(path):
     assert events.left_out["calm"] == 1
 
 
+def test_trials_keep_the_other_columns_as_text(path):
+    trials = read(path).trials
+    assert list(trials.columns) == ["onset", "duration", "trial_type", "emotion"]
+    assert list(trials["emotion"]) == ["a", "a", "b", "b"]
+    assert read(path, include=("joy",)).others["emotion"].tolist() == ["a", "b", "b"]
+
+
+def test_rows_stand_as_in_the_file_in_the_order_of_trials(path):
+    events = read(path, column="emotion", merge={"c": ("a",)}, include=("c",))
+    assert list(events.trials["trial_type"]) == ["c", "c", "c"]
+    assert events.rows.to_dict("list") == {
+        "onset": ["12.0", "20.0", "40.0"],
+        "duration": ["2.0", "2.0", "2.0"],
+        "trial_type": ["joy", "anger", "n/a"],
+        "emotion": ["a", "a", "a"],
+    }
+
+
+def test_empty_cells_are_missing_and_blanks_do_not_count(tmp_path):
+    path = tmp_path / "sub-01_events.tsv"
+    path.write_text(
+        "onset\tduration\ttrial_type\tfacs\n5\t1\tpain\t\n3\t\t pain \t 2.50 \n9\t1\tpain\n"
+    )
+    events = read(path)
+    assert list(events.rows["facs"]) == ["2.50", "n/a", "n/a"]
+    assert list(events.rows["duration"]) == ["n/a", "1", "1"]
+    assert list(events.trials["duration"]) == [0.0, 1.0, 1.0]
+    assert set(events.trials["trial_type"]) == {"pain"}
+
+
 def test_other_column(path):
     assert set(read(path, column="emotion").trials["trial_type"]) == {"a", "b"}
 
@@ -85,9 +115,10 @@ def test_missing_column_lists_columns(path):
     [
         ("", "cannot be read as an events file"),
         ("onset\tduration\ttrial_type\n", "holds no events"),
+        ("onset\tduration\ttrial_type\n1\t2\tjoy\t\n", "more cells than there are columns"),
     ],
 )
-def test_empty_files(tmp_path, text, message):
+def test_files_that_hold_no_table_of_events(tmp_path, text, message):
     path = tmp_path / "sub-01_events.tsv"
     path.write_text(text)
     with pytest.raises(InputError, match=message):

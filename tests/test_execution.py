@@ -1,11 +1,12 @@
 import os
+import threading
 import time
 
 import numpy as np
 import pytest
 
 from bidsface.errors import UsageError
-from bidsface.execution import available_processors, run_jobs, worker_name
+from bidsface.execution import available_processors, map_in_threads, run_jobs, worker_name
 
 
 def decompose(seed):
@@ -59,3 +60,31 @@ def test_slurm_allocation_is_respected(monkeypatch):
     assert available_processors() == 1
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "99999")
     assert available_processors() <= (os.cpu_count() or 1)
+
+
+class TestThreads:
+    @pytest.mark.parametrize("n_threads", [1, 2, 5])
+    def test_outcomes_keep_the_order_of_the_jobs(self, n_threads):
+        waits = (0.02, 0.0, 0.01, 0.0, 0.0)
+
+        def wait(number):
+            time.sleep(waits[number])
+            return number
+
+        assert map_in_threads(wait, iter(range(5)), n_threads) == [0, 1, 2, 3, 4]
+
+    def test_threads_have_the_limits_of_the_one_that_asked(self):
+        """OpenMP keeps a limit per thread: a new one would take all processors."""
+        import sklearn.utils._openmp_helpers  # noqa: F401
+        from threadpoolctl import threadpool_info, threadpool_limits
+
+        def limits(_):
+            found = [library for library in threadpool_info() if library["user_api"] == "openmp"]
+            return threading.get_ident(), {one["filepath"]: one["num_threads"] for one in found}
+
+        with threadpool_limits(limits=7, user_api="openmp"):
+            here = limits(None)[1]
+            there = map_in_threads(limits, range(4), 2)
+        assert set(here.values()) == {7}
+        assert all(found == here for _, found in there)
+        assert threading.get_ident() not in {thread for thread, _ in there}

@@ -1,5 +1,6 @@
 """Figures: planted values appear where they must, whatever the grid; files are small and stable."""
 
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from bidsface.analysis import Grid, Voxels
 from bidsface.figures import drawing as figures
 from bidsface.figures.carpets import REMOVED
 from bidsface.figures.scene import AXIAL, CORONAL, SAGITTAL, Scale, Scene, layout_of, rows_of_panels
+from bidsface.figures.views import interactive_view
 
 SHAPE = (20, 24, 16)
 AFFINE = np.array([[4.0, 0, 0, -38], [0, 4.0, 0, -46], [0, 0, 4.0, -30], [0, 0, 0, 1]])
@@ -234,3 +236,18 @@ def test_drawing_does_not_import_pyplot():
         "figures.render_svg(f); sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_interactive_view_is_one_page_that_loads_nothing_and_is_always_the_same():
+    voxels = head()
+    values = np.linspace(-1, 1, len(voxels.index))
+    pages = [
+        interactive_view(values, voxels, "a & <b>", np.ones(SHAPE, np.float32), 0.5)
+        for _ in range(2)
+    ]
+    assert pages[0] == pages[1]
+    assert "a &amp; &lt;b&gt;" in pages[0]
+    assert "<b>" not in pages[0]
+    assert not re.findall(r'(?:src|href)="http[^"]*\.(?:js|css)', pages[0])
+    other = interactive_view(-values, voxels, "a & <b>", np.ones(SHAPE, np.float32), 0.5)
+    assert other != pages[0]

@@ -290,7 +290,7 @@ def test_methods_cite_what_they_used(files):
         assert all(f"{{{key}," in entry for key, entry in results.citations.items())
     assert {"mumford2012", "power2012", "friston1996", "wang2024"} < cited
     assert "4 mm FWHM" in results.methods
-    assert "brain (intersection of fMRIPrep's brain masks over runs)" in results.methods
+    assert "brain (intersection of the brain masks of the runs)" in results.methods
 
 
 def test_class_that_a_run_lacks(tmp_path):

@@ -7,6 +7,7 @@ from bidsface.numerics.map_tests import (
     corrected_p,
     draw_labellings,
     group_map_test,
+    mean_and_minimum_map_tests,
     minimum_map_test,
     permutation_map_test,
     smallest_draw,
@@ -117,6 +118,22 @@ def test_results_do_not_depend_on_blocks(monkeypatch):
     for one, other in zip(whole, parts, strict=True):
         np.testing.assert_array_equal(one.p, other.p)
         np.testing.assert_array_equal(one.p_fwe, other.p_fwe)
+
+
+def test_both_tests_at_once_equal_each_alone_in_whatever_order(monkeypatch):
+    observed, nulls = study()
+    mean = group_map_test(observed, nulls, 500, SEED, 1e-6)
+    smallest = minimum_map_test(observed, nulls, 500, SEED)
+    monkeypatch.setattr("bidsface.numerics.map_tests.PART", 100)
+
+    def backwards(function, items):
+        return [function(item) for item in items[::-1]][::-1]
+
+    both = mean_and_minimum_map_tests(observed, nulls, 500, SEED, 1e-6, backwards)
+    for one, other in zip(both, (mean, smallest), strict=True):
+        for name in ("statistic", "p", "p_fwe", "largest"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert one.smallest_p == other.smallest_p
 
 
 def test_smallest_p_counts_labellings_with_equal_maps():

@@ -9,10 +9,11 @@ from volumes import CLASSES, confounds_table, events_table, make_recipe, make_ru
 from bidsface.cleaning import RunFilter, cosine_drifts, run_filter
 from bidsface.confounds import read_confounds
 from bidsface.events import Events
+from bidsface.measurements import Samples
 from bidsface.numerics.trials import lsa_weights, lss_weights
 from bidsface.participant.preparation import ExcludedRun, prepare_run
 from bidsface.recipe import Cleaning, SampleSpec
-from bidsface.samples import common_entities, select
+from bidsface.samples import common_entities, empty_samples, select
 
 NO_EVENTS = events_table(0)
 
@@ -25,7 +26,7 @@ def plain_filter(n_volumes, tr, kept=None, start=0.0):
 
 
 def events_of(trials, others=NO_EVENTS):
-    return Events(trials, others, {}, frozenset(trials["trial_type"]))
+    return Events(trials, others, {}, frozenset(trials["trial_type"]), trials.astype(str))
 
 
 def chosen_times(spec, trials, filter_, tr):
@@ -324,3 +325,55 @@ def test_common_entities(tmp_path):
     space = {"space": "MNI152NLin2009cAsym"}
     assert common_entities(runs) == {"task": "display"} | space
     assert common_entities(runs[:1]) == {"task": "display", "run": "1"} | space
+
+
+@pytest.mark.parametrize("kind", list(ALL_KINDS))
+def test_events_are_the_rows_of_the_file(tmp_path, kind):
+    """The row of every sample is that of its event, in all kinds and over runs."""
+    trials = events_table(10, spacing=12.0)  # the last one is lost to the models
+    trials["facs"] = np.round(np.random.default_rng(0).exponential(size=10), 3)
+    shuffled = trials.sample(frac=1, random_state=1)
+    runs = [make_run(tmp_path, number, events=shuffled) for number in ("1", "2")]
+    prepared = [prepare_run(run, make_recipe(samples=ALL_KINDS)) for run in runs]
+    prepared[1] = replace(prepared[1], first_event=10)
+    samples = empty_samples(kind, prepared, 4)
+    assert len(samples.events) == len(samples.X) == len(samples.table)
+    event = samples.table["event"].to_numpy() % 10
+    expected = trials.iloc[event].reset_index(drop=True)
+    assert list(samples.events.columns) == ["onset", "duration", "trial_type", "facs"]
+    assert all(isinstance(cell, str) for cell in samples.events.to_numpy().ravel())
+    np.testing.assert_array_equal(samples.events["facs"].astype(float), expected["facs"])
+    np.testing.assert_array_equal(samples.events["onset"].astype(float), samples.table["onset"])
+    assert list(samples.events["trial_type"]) == list(expected["trial_type"])
+    assert list(samples.table["trial_type"]) == list(expected["trial_type"])
+
+
+def test_events_of_runs_with_different_columns(tmp_path):
+    rated = events_table(3).assign(facs=[1.5, np.nan, 0.0])
+    heated = events_table(4).assign(temperature=["46", "47", "48", "49"])
+    recipe = make_recipe(samples={"average": {"kind": "average"}})
+    runs = [
+        make_run(tmp_path, number, events=events) for number, events in enumerate([rated, heated])
+    ]
+    events = empty_samples("average", [prepare_run(run, recipe) for run in runs], 4).events
+    assert list(events.columns) == ["onset", "duration", "trial_type", "facs", "temperature"]
+    assert list(events["facs"]) == ["1.5", "n/a", "0.0", *["n/a"] * 4]
+    assert list(events["temperature"]) == [*["n/a"] * 3, "46", "47", "48", "49"]
+
+
+def test_a_class_column_leaves_the_original_trial_type(tmp_path):
+    events = events_table(3).assign(emotion=["a", "b", "a"])
+    recipe = make_recipe(
+        samples={"average": {"kind": "average"}},
+        classes={"column": "emotion", "merge": {"both": ["a", "b"]}},
+    )
+    samples = empty_samples("average", [prepare_run(make_run(tmp_path, events=events), recipe)], 4)
+    assert set(samples.table["trial_type"]) == {"both"}
+    assert list(samples.events["trial_type"]) == list(CLASSES)
+    assert list(samples.events["emotion"]) == ["a", "b", "a"]
+
+
+def test_samples_without_a_file_have_rows_but_no_columns():
+    table = pd.DataFrame({"trial_type": ["joy", "anger"]})
+    samples = Samples("averages", np.ones((2, 1), np.float32), table, np.ones((2, 0)), {})
+    assert samples.events.shape == (2, 0)

@@ -151,7 +151,7 @@ def test_described_columns_do_not_become_entities(layout):
 
 def test_every_figure_and_model_is_listed(output):
     kinds = {record.kind for receipt in output.receipts() for record in receipt.files}
-    assert kinds == {"map", "mask", "table", "matrix", "model", "figure", "sidecar"}
+    assert kinds == {"map", "mask", "table", "matrix", "model", "figure", "view", "sidecar"}
 
 
 def test_names_have_entities_in_order():

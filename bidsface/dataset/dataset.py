@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from bidsface.dataset.annex import file_state, require_content
 from bidsface.dataset.filters import allowed, apply, check_known
-from bidsface.dataset.indexing import DATABASE_FILE, database_folder, index_files, survey
-from bidsface.dataset.matching import ParticipantIndex, participant_files
+from bidsface.dataset.indexing import DATABASE_FILE, database_folder, index_files
+from bidsface.dataset.matching import ParticipantIndex
 from bidsface.dataset.people import participants_table
 from bidsface.dataset.roots import absolute, find_roots, is_within, participant_labels, subfolders
 from bidsface.dataset.selection import Selection, selection
 from bidsface.dataset.sidecars import Sidecars
+from bidsface.dataset.sources import RunSource, analysed, run_source
 from bidsface.dataset.spaces import choose_space, in_space
+from bidsface.dataset.tables import TableFinder
 from bidsface.entities import listing, strip_prefix
 from bidsface.errors import InputError, UsageError
-from bidsface.files import ParticipantFiles
+from bidsface.files import FoundTables, ParticipantFiles, TableFilter
 from bidsface.recipe import Inputs
 from bidsface.settings import Settings
 
@@ -31,21 +33,23 @@ __all__ = ["Dataset", "file_state", "open_dataset"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A raw data set with its fMRIPrep derivative.
+    """A raw data set with the derivative that is analysed.
 
     Attributes
     ----------
     roots : mapping of str to Path
-        ``raw`` (absent where the derivative is the only data set), ``fmriprep`` and the other
-        derivatives by name; absolute.
+        ``raw`` (absent where the derivative is the only data set), ``fmriprep`` (which may be
+        absent where images are analysed) and the other derivatives by name; absolute.
     descriptions : mapping of str to mapping
         Content of each root's ``dataset_description.json``; empty where there is none.
     participants : tuple of str
         Selected participants, without prefix.
     selection : Selection
         Which runs are used.
+    source : RunSource
+        Preprocessed runs, or images in their place.
     unprocessed : tuple of str
-        Participants of the raw data set without fMRIPrep output.
+        Participants of the raw data set of whom ``source`` has nothing.
     database_dir : Path or None
         Folder that caches pybids indices.
     """
@@ -54,6 +58,7 @@ class Dataset:
     descriptions: Mapping[str, Mapping[str, Any]]
     participants: tuple[str, ...]
     selection: Selection
+    source: RunSource
     unprocessed: tuple[str, ...] = ()
     database_dir: Path | None = None
 
@@ -95,6 +100,22 @@ class Dataset:
         name = max(within, key=lambda name: len(self.roots[name].parts))
         return f"bids:{name}:{location.relative_to(self.roots[name]).as_posix()}"
 
+    def tables(self, label: str, filters: Sequence[TableFilter]) -> tuple[FoundTables, ...]:
+        """Find the tables of one participant that an analysis reads.
+
+        Raises
+        ------
+        InputError
+            If a sidecar is broken or not here.
+        UsageError
+            If a filter names a data set that was not given.
+        """
+        return tuple(self._tables.find(label, asked) for asked in filters)
+
+    @cached_property
+    def _tables(self) -> TableFinder:
+        return TableFinder(self.roots, self.source.root, self.selection.constraints)
+
     @cached_property
     def participants_table(self) -> pd.DataFrame:
         """``participants.tsv`` by label without ``sub-``, all values as text; empty without one.
@@ -104,29 +125,30 @@ class Dataset:
         InputError
             If the file cannot be read or has no column ``participant_id``.
         """
-        return participants_table(self._read_roots.values())
+        return participants_table((*self._read_roots.values(), self.source.root))
 
     @cached_property
     def _space(self) -> Mapping[str, str | None]:
         """The space of all participants, whatever the batch; checks what was asked for."""
-        root = self.roots["fmriprep"]
-        files = survey(root, self.participants)
+        files = self.source.survey(self.participants)
         asked = (*self.selection.constraints, *self.selection.space.constraints)
-        check_known(asked, files, lambda: survey(root, self._others()))
+        others = self._others
+        check_known(asked, files, lambda: self.source.survey(others()), self.source.noun)
         usable = allowed(self.selection.constraints, files)
         return choose_space(self.selection.space, usable) if usable else {}
 
     def _others(self) -> list[str]:
         selected = set(self.participants)
-        everybody = participant_labels(self.roots["fmriprep"])
+        everybody = participant_labels(self.source.root)
         return [label for label in everybody if label not in selected]
 
     def _collect(
         self, index: ParticipantIndex, space: Mapping[str, str | None], sidecars: Sidecars
     ) -> ParticipantFiles:
         """Return one participant's files; raises InputError if it has none or they are not here."""
-        runs = apply(self.selection.constraints, index.require_preprocessed())
-        found = participant_files(index, in_space(space, runs), sidecars)
+        source, constraints = self.source, self.selection.constraints
+        runs = apply(constraints, source.candidates(index), source.noun)
+        found = source.collect(index, in_space(space, runs, source.noun), sidecars)
         require_content(found.inputs)
         return found
 
@@ -135,12 +157,12 @@ class Dataset:
             name: index_files(root, labels, self._database(root))
             for name, root in self._read_roots.items()
         }
-        raw = found.get("raw", {})
+        raw, fmriprep = found.get("raw", {}), found.get("fmriprep", {})
         return {
             label: ParticipantIndex(
                 label=label,
-                fmriprep_root=self.roots["fmriprep"],
-                fmriprep=found["fmriprep"][label],
+                fmriprep_root=self.roots.get("fmriprep", self.source.root),
+                fmriprep=fmriprep.get(label, ()),
                 raw_root=self.roots.get("raw"),
                 raw=raw.get(label, ()),
             )
@@ -180,20 +202,20 @@ def open_dataset(settings: Settings, inputs: Inputs) -> Dataset:
     InputError
         If a folder or its description is missing or broken.
     UsageError
-        If there is no fMRIPrep output, or a participant or filter does not exist.
+        If there is no data set to analyse, or a participant or filter does not exist.
     """
-    roots, descriptions = find_roots(settings)
-    processed = participant_labels(roots["fmriprep"])
+    roots, descriptions = find_roots(settings, analysed(inputs))
+    source = run_source(inputs, roots)
+    processed = participant_labels(source.root)
     raw = participant_labels(roots["raw"]) if "raw" in roots else []
     if not processed:
-        raise InputError(
-            f"{roots['fmriprep']}: no sub-* folder; there are: {subfolders(roots['fmriprep'])}"
-        )
+        raise InputError(f"{source.root}: no sub-* folder; there are: {subfolders(source.root)}")
     dataset = Dataset(
         roots=roots,
         descriptions=descriptions,
-        participants=_select_participants(settings.participant_label, processed, raw),
+        participants=_select_participants(settings, processed, raw, source.product),
         selection=selection(settings, inputs),
+        source=source,
         unprocessed=tuple(label for label in raw if label not in set(processed)),
         database_dir=_database_dir(settings, roots),
     )
@@ -203,14 +225,14 @@ def open_dataset(settings: Settings, inputs: Inputs) -> Dataset:
 
 
 def _select_participants(
-    wanted: Iterable[str], processed: Sequence[str], raw: Sequence[str]
+    settings: Settings, processed: Sequence[str], raw: Sequence[str], product: str
 ) -> tuple[str, ...]:
     """Return the participants that are asked for, all of them by default."""
-    labels = dict.fromkeys(strip_prefix("sub", label) for label in wanted)
+    labels = dict.fromkeys(strip_prefix("sub", label) for label in settings.participant_label)
     unprocessed = [label for label in labels if label in set(raw) - set(processed)]
     if unprocessed:
         raise UsageError(
-            f"--participant-label: no fMRIPrep output for {listing(unprocessed)}; "
+            f"--participant-label: no {product} for {listing(unprocessed)}; "
             f"there is for: {listing(processed)}"
         )
     unknown = [label for label in labels if label not in set(processed)]

@@ -19,6 +19,8 @@ FMRIPREP_FILTERS = frozenset(
 )
 """Sections of fMRIPrep's filter files; those other than ``bold`` choose what fMRIPrep reads."""
 ANY = "*"
+RUN = "preprocessed run"
+"""What is chosen, unless it is images."""
 ALLOWED = (str, int, type(None))
 
 Survey = Callable[[], Sequence[IndexedFile]]
@@ -61,16 +63,21 @@ class Constraint:
         ]
         return missing if self.each or len(missing) == len(self.labels) else []
 
-    def message(self, labels: Sequence[str | None], existing: Iterable[str | None]) -> str:
-        """Say which labels do not exist, and which do."""
+    def message(
+        self, labels: Sequence[str | None], existing: Iterable[str | None], noun: str
+    ) -> str:
+        """Say which labels do not exist, and which do; ``noun`` is what has them."""
         return (
-            f"{self.origin}: no preprocessed run with {self.key} "
+            f"{self.origin}: no {noun} with {self.key} "
             f"{spelled(labels, self.key)}; there are: {spelled(existing, self.key)}"
         )
 
 
 def check_known(
-    constraints: Iterable[Constraint], files: Sequence[IndexedFile], elsewhere: Survey
+    constraints: Iterable[Constraint],
+    files: Sequence[IndexedFile],
+    elsewhere: Survey,
+    noun: str = RUN,
 ) -> None:
     """Raise UsageError for a label that no participant has.
 
@@ -78,9 +85,11 @@ def check_known(
     ----------
     constraints : iterable of Constraint
     files : sequence of IndexedFile
-        Preprocessed runs of the selected participants.
+        Preprocessed runs, or images, of the selected participants.
     elsewhere : callable
         Returns those of the other participants; called only if the files lack a label.
+    noun : str
+        What one of the files is.
     """
     others: Sequence[IndexedFile] | None = None
     for constraint in constraints:
@@ -91,7 +100,7 @@ def check_known(
         existing |= {tag(file, constraint.key) for file in others}
         unknown = constraint.unknown(existing)
         if unknown and existing:
-            raise UsageError(constraint.message(unknown, existing))
+            raise UsageError(constraint.message(unknown, existing, noun))
 
 
 def allowed(constraints: Iterable[Constraint], files: Iterable[IndexedFile]) -> list[IndexedFile]:
@@ -100,14 +109,16 @@ def allowed(constraints: Iterable[Constraint], files: Iterable[IndexedFile]) -> 
     return [file for file in files if all(c.allows(tag(file, c.key)) for c in asked)]
 
 
-def apply(constraints: Iterable[Constraint], files: Sequence[IndexedFile]) -> list[IndexedFile]:
+def apply(
+    constraints: Iterable[Constraint], files: Sequence[IndexedFile], noun: str = RUN
+) -> list[IndexedFile]:
     """Return the files that every constraint allows; raises InputError if none is left."""
     left = list(files)
     for constraint in constraints:
         existing = {tag(file, constraint.key) for file in left}
         left = allowed([constraint], left)
         if not left:
-            raise InputError(constraint.message(constraint.labels, existing))
+            raise InputError(constraint.message(constraint.labels, existing, noun))
     return left
 
 

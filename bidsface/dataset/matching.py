@@ -84,7 +84,7 @@ def participant_files(
         If no run can be used, with the reason for each, or if a file is broken or not here.
     """
     runs, notes = [], _unprocessed_notes(index)
-    for bold in sorted(_combined_echoes(bolds), key=_run_order):
+    for bold in sorted(_combined_echoes(bolds), key=lambda bold: run_order(bold.entities)):
         try:
             run, own_notes = _run(index, bold, sidecars)
         except UnusableRunError as error:
@@ -94,7 +94,7 @@ def participant_files(
         notes += [f"{run.block}: {note}" for note in own_notes]
     if not runs:
         raise InputError(f"sub-{index.label}: no usable run; {'; '.join(notes)}")
-    grey_matter, gm_notes = _grey_matter(index, runs)
+    grey_matter, gm_notes = grey_matter_map(index, runs)
     return ParticipantFiles(index.label, tuple(runs), grey_matter, (*notes, *gm_notes))
 
 
@@ -124,13 +124,13 @@ def _combined_echoes(files: Sequence[IndexedFile]) -> list[IndexedFile]:
 def _run(index: ParticipantIndex, bold: IndexedFile, sidecars: Sidecars) -> tuple[Run, list[str]]:
     """Collect one run; raises UnusableRunError if it is to be left out."""
     entities = without(bold.entities, ["desc"])
-    events = _events(index, entities)
+    events = events_file(index, entities)
     if events is None:
         raise UnusableRunError(f"{bold.path.name}: no events.tsv applies to it")
     preprocessed = sidecars.metadata(index.fmriprep_root, bold.entities, index.fmriprep)
     raw = {}
     if index.raw_root is not None:
-        raw = sidecars.metadata(index.raw_root, _raw_entities(entities), index.raw)
+        raw = sidecars.metadata(index.raw_root, raw_entities(entities), index.raw)
     repetition = repetition_time(preprocessed, raw, bold.path)
     start, note = start_time(preprocessed, raw, repetition)
     run = Run(
@@ -138,21 +138,22 @@ def _run(index: ParticipantIndex, bold: IndexedFile, sidecars: Sidecars) -> tupl
         entities=entities,
         repetition_time=repetition,
         start_time=start,
-        mask=_mask(index, entities),
+        mask=brain_mask(index, entities),
         confounds=_confounds(index, entities),
         events=events,
-        segmentations=_segmentations(index, entities),
+        segmentations=segmentation_files(index, entities),
     )
     return run, [note] if note else []
 
 
-def _raw_entities(entities: Mapping[str, str]) -> dict[str, str]:
+def raw_entities(entities: Mapping[str, str]) -> dict[str, str]:
+    """Return the entities that the raw file of a run has."""
     return without(entities, PROCESSING_KEYS)
 
 
-def _events(index: ParticipantIndex, entities: Mapping[str, str]) -> Path | None:
+def events_file(index: ParticipantIndex, entities: Mapping[str, str]) -> Path | None:
     """Return the nearest events file: of the raw data set, else beside the derivative."""
-    wanted = _raw_entities(entities)
+    wanted = raw_entities(entities)
     for root, files in ((index.raw_root, index.raw), (index.fmriprep_root, index.fmriprep)):
         if root is not None:
             found = inherited(root, wanted, "events", ".tsv", files)
@@ -161,7 +162,8 @@ def _events(index: ParticipantIndex, entities: Mapping[str, str]) -> Path | None
     return None
 
 
-def _mask(index: ParticipantIndex, entities: Mapping[str, str]) -> Path | None:
+def brain_mask(index: ParticipantIndex, entities: Mapping[str, str]) -> Path | None:
+    """Return fMRIPrep's brain mask of a run in its space."""
     masks = [file for file in index.fmriprep if file.suffix == "mask" and file.is_image]
     return _companion(masks, entities, "brain")
 
@@ -173,10 +175,10 @@ def _confounds(index: ParticipantIndex, entities: Mapping[str, str]) -> Path | N
         for file in index.fmriprep
         if file.suffix == suffix and file.extension == ".tsv"
     ]
-    return _companion(tables, _raw_entities(entities), "confounds")
+    return _companion(tables, raw_entities(entities), "confounds")
 
 
-def _segmentations(index: ParticipantIndex, entities: Mapping[str, str]) -> dict[str, Path]:
+def segmentation_files(index: ParticipantIndex, entities: Mapping[str, str]) -> dict[str, Path]:
     """Return segmentations on the run's grid, else the anatomical ones in its space."""
     images = [file for file in index.fmriprep if file.suffix == "dseg" and file.is_image]
     found = {}
@@ -231,7 +233,7 @@ def _anatomical(files: Sequence[IndexedFile], entities: Mapping[str, str]) -> li
     )
 
 
-def _grey_matter(index: ParticipantIndex, runs: Sequence[Run]) -> tuple[Path | None, list[str]]:
+def grey_matter_map(index: ParticipantIndex, runs: Sequence[Run]) -> tuple[Path | None, list[str]]:
     """Return the grey-matter map in the space of the runs; a note says if it is one of several."""
     maps = [
         file
@@ -267,7 +269,7 @@ def _unprocessed_notes(index: ParticipantIndex) -> list[str]:
     ]
 
 
-def _run_order(bold: IndexedFile) -> tuple[tuple[int, int, str], ...]:
-    """Order by session, task and run, then by what else differs."""
-    first = [bold.entities.get(key, "") for key in ("ses", "task", "run")]
-    return tuple(natural_key(label) for label in [*first, *bold.entities.values()])
+def run_order(entities: Mapping[str, str]) -> tuple[tuple[int, int, str], ...]:
+    """Order runs by session, task and run, then by what else differs."""
+    first = [entities.get(key, "") for key in ("ses", "task", "run")]
+    return tuple(natural_key(label) for label in [*first, *entities.values()])

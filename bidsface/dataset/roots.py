@@ -14,10 +14,22 @@ from bidsface.errors import InputError, UsageError
 from bidsface.settings import Settings
 
 DESCRIPTION = "dataset_description.json"
+OWN_MAKER = "bidsface"
+"""How bidsface names itself in the descriptions of its output."""
 
 
-def find_roots(settings: Settings) -> tuple[dict[str, Path], dict[str, dict[str, Any]]]:
-    """Return the data sets by name, and their descriptions."""
+def find_roots(
+    settings: Settings, analysed: str = "fmriprep"
+) -> tuple[dict[str, Path], dict[str, dict[str, Any]]]:
+    """Return the data sets by name, and their descriptions.
+
+    Parameters
+    ----------
+    settings : Settings
+    analysed : str
+        Name of the data set whose files are analysed; fMRIPrep's, where it is another one, is
+        found where it can be.
+    """
     bids_dir = absolute(settings.bids_dir)
     if not bids_dir.is_dir():
         raise InputError(f"BIDS_DIR {bids_dir}: there is no such folder")
@@ -28,10 +40,12 @@ def find_roots(settings: Settings) -> tuple[dict[str, Path], dict[str, dict[str,
     for name, path in given.items():
         if not path.is_dir():
             raise InputError(f"--derivatives {name}={path}: there is no such folder")
-    default = bids_dir / "derivatives" / "fmriprep"
-    if "fmriprep" not in given:
-        given = {"fmriprep": _default_fmriprep(bids_dir, description, default), **given}
-    roots = given if given["fmriprep"] == bids_dir else {"raw": bids_dir, **given}
+    derivatives = bids_dir / "derivatives"
+    if analysed not in given:
+        given = {analysed: _default_root(bids_dir, description, derivatives / analysed), **given}
+    if "fmriprep" not in given and (derivatives / "fmriprep").is_dir():
+        given["fmriprep"] = derivatives / "fmriprep"
+    roots = given if given[analysed] == bids_dir else {"raw": bids_dir, **given}
     lenient = {name for name in roots if name != "fmriprep"}
     descriptions = {
         name: description
@@ -39,7 +53,26 @@ def find_roots(settings: Settings) -> tuple[dict[str, Path], dict[str, dict[str,
         else _describe(path, settings.skip_bids_validation or name in lenient)
         for name, path in roots.items()
     }
+    if "fmriprep" in roots:
+        _refuse_results(roots["fmriprep"], descriptions["fmriprep"])
     return roots, descriptions
+
+
+def makers(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the programs that made a data set, as its description says."""
+    entries = description.get("GeneratedBy")
+    if not isinstance(entries, list):
+        return ()
+    return tuple(str(entry.get("Name")) for entry in entries if isinstance(entry, dict))
+
+
+def _refuse_results(root: Path, description: Mapping[str, Any]) -> None:
+    if OWN_MAKER in makers(description):
+        raise UsageError(
+            f"{root} holds results of bidsface, not preprocessed runs: name fMRIPrep's output, "
+            "--derivatives fmriprep=PATH; results of another data set get a name of their own, "
+            f"--derivatives second={root}"
+        )
 
 
 def participant_labels(root: Path) -> list[str]:
@@ -73,14 +106,16 @@ def is_within(path: Path, folder: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def _default_fmriprep(bids_dir: Path, description: Mapping[str, Any], default: Path) -> Path:
-    """Return the fMRIPrep output that no option names."""
+def _default_root(bids_dir: Path, description: Mapping[str, Any], default: Path) -> Path:
+    """Return the data set to analyse, such as fMRIPrep's output, that no option names."""
     if default.is_dir():
         return default
     if description.get("DatasetType") == "derivative":
         return bids_dir
+    name = default.name
+    wanted = "fMRIPrep output" if name == "fmriprep" else f"data set {name} (inputs.images)"
     raise UsageError(
-        f"no fMRIPrep output: there is no {default}, and --derivatives fmriprep=PATH was not "
+        f"no {wanted}: there is no {default}, and --derivatives {name}=PATH was not "
         f"given; {default.parent} has: {subfolders(default.parent)}"
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bidsface.dataset.filters import SPACE_KEYS, Constraint, read_filters, spelled
+from bidsface.dataset.images import RUN_KEYS, image_constraints
 from bidsface.dataset.spaces import SpaceRequest, space_request
 from bidsface.entities import strip_prefix
 from bidsface.errors import UsageError
@@ -29,14 +30,15 @@ def selection(settings: Settings, inputs: Inputs) -> Selection:
     UsageError
         If they contradict each other, or a filter names an entity that does not exist.
     """
-    filters = read_filters(settings.bids_filters)
+    filters = _filters(settings, inputs)
     asked = {
         "--session-label": ("ses", settings.session_label),
         "--task-id": ("task", settings.task_id),
         "--run": ("run", settings.run),
         "the recipe's inputs.tasks": ("task", inputs.tasks),
     }
-    constraints = [
+    constraints = [] if inputs.images is None else [*image_constraints(inputs.images)]
+    constraints += [
         Constraint(key, tuple(strip_prefix(key, label) for label in labels), origin)
         for origin, (key, labels) in asked.items()
         if labels
@@ -51,9 +53,18 @@ def selection(settings: Settings, inputs: Inputs) -> Selection:
     return Selection(tuple(constraints), space)
 
 
+def _filters(settings: Settings, inputs: Inputs) -> dict[str, tuple[str | None, ...]]:
+    """Return the filter file's labels; of images only those of the runs that they are of."""
+    filters = read_filters(settings.bids_filters)
+    if inputs.images is None:
+        return filters
+    return {key: filters[key] for key in filters if key in (*RUN_KEYS, *SPACE_KEYS)}
+
+
 def _check_tasks(constraints: Sequence[Constraint]) -> None:
     """Refuse tasks on the command line that the recipe leaves out."""
-    asked = [constraint for constraint in constraints if constraint.key == "task"]
+    own = ("--task-id", "the recipe's inputs.tasks")
+    asked = [constraint for constraint in constraints if constraint.origin in own]
     if len(asked) == 2:
         extra = asked[0].unknown(asked[1].labels)
         if extra:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bidsface.dataset.filters import NATIVE, SPACE_KEYS, Constraint, spelled
+from bidsface.dataset.filters import NATIVE, RUN, SPACE_KEYS, Constraint, spelled
 from bidsface.dataset.indexing import IndexedFile
 from bidsface.entities import LONG_NAMES, listing, strip_prefix
 from bidsface.errors import InputError, UsageError
@@ -64,14 +64,14 @@ def choose_space(request: SpaceRequest, files: Sequence[IndexedFile]) -> dict[st
     return chosen
 
 
-def in_space(space: Mapping[str, str | None], files: Sequence[IndexedFile]) -> list[IndexedFile]:
+def in_space(
+    space: Mapping[str, str | None], files: Sequence[IndexedFile], noun: str = RUN
+) -> list[IndexedFile]:
     """Return the files in a space; raises InputError if there is none."""
     left = [file for file in files if all(file.entities.get(k) == v for k, v in space.items())]
     if not left:
         found = (_space_name({key: file.entities.get(key) for key in SPACE_KEYS}) for file in files)
-        raise InputError(
-            f"no preprocessed run in space {_space_name(space)}; there are: {listing(found)}"
-        )
+        raise InputError(f"no {noun} in space {_space_name(space)}; there are: {listing(found)}")
     return left
 
 

@@ -23,6 +23,7 @@ from bidsface.analysis import (
     Region,
     Results,
     Table,
+    View,
     Voxels,
 )
 from bidsface.derivatives import maps, tables
@@ -75,6 +76,7 @@ class Description:
             (results.matrices, self._matrix),
             (results.models, self._model),
             (results.figures, self._figure),
+            (results.views, self._view),
         )
         for items, make in makers:
             yield from map(make, items)
@@ -190,6 +192,20 @@ class Description:
             kind="figure",
             suffix=item.name,
             encode=lambda: render_svg(item.draw),
+            entities=entities,
+            title=item.title,
+            caption=item.caption,
+            sidecar=None,
+        )
+
+    def _view(self, item: View) -> Artifact:
+        check_label(item.name, "the name of a view")
+        entities = self._entities(item.entities)
+        return Artifact(
+            file_path(entities, item.name, ".html", "figures"),
+            kind="view",
+            suffix=item.name,
+            encode=item.html.encode,
             entities=entities,
             title=item.title,
             caption=item.caption,

@@ -166,7 +166,16 @@ def _dataset_links(
         link = links.get(name) or _relative(path, root) or named[name].get("DatasetDOI")
         if link:
             found[name] = str(link)
-    return found
+    # Results of an earlier call may cite a data set that this one was not given.
+    earlier = _earlier_links(root / "dataset_description.json")
+    return found | {name: link for name, link in earlier.items() if name not in roots}
+
+
+def _earlier_links(path: Path) -> dict[str, str]:
+    try:
+        return {name: str(link) for name, link in _content(path).get("DatasetLinks", {}).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def _relative(path: Path, root: Path) -> str | None:
@@ -209,12 +218,16 @@ def _has_readme(root: Path) -> bool:
     return any((root / f"README{ending}").exists() for ending in ("", ".md", ".rst", ".txt"))
 
 
+def _content(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
 def _makers(path: Path) -> list[str] | None:
     """Return the names in GeneratedBy; None where there is no data set yet."""
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text())
+        content = _content(path)
         return [str(entry.get("Name")) for entry in content.get("GeneratedBy", ())]
     except (OSError, ValueError, AttributeError):
         return []

@@ -144,6 +144,10 @@ class OutputFolder:
         found = self._receipts.find(level, participant, analysis)
         return [receipt for receipt in found if receipt.status != "writing"]
 
+    def begun(self) -> list[str]:
+        """Return the labels of all participants that work was begun on, finished or not."""
+        return self._receipts.participants()
+
     def is_current(self, page: str, participant: str | None = None) -> bool:
         """Tell whether a page is there and newer than every receipt that it is made of.
 

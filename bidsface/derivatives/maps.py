@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from bidsface.analysis import Grid, Map, Region, Voxels
 from bidsface.errors import BidsfaceError, InputError
-from bidsface.volumes import open_image, same_grid
+from bidsface.volumes import describe, open_image, same_grid
 
-NO_EFFECT = {"p": 1.0}
+NO_EFFECT = {"p": 1.0, "pfdr": 1.0, "pfwe": 1.0}
 """What a voxel without a value gets inside a map, by ``stat``; 0 for the others."""
 
 SCANNER, ALIGNED, TALAIRACH, MNI = 1, 2, 3, 4
@@ -51,24 +51,34 @@ def mask_file(voxels: Voxels, region: Region) -> bytes:
 
 def read_grid(path: Path, space: str | None, resolution: str | None) -> Grid:
     """Return the grid of an image file."""
-    image = open_image(path)
-    width, depth, height = (int(size) for size in image.shape[:3])
-    return Grid((width, depth, height), image.affine, space, resolution)
+    return _grid_of(open_image(path), path, space, resolution)
 
 
-def read_map(path: Path, voxels: Voxels) -> NDArray[np.float64]:
+def read_map(
+    path: Path, space: str | None, resolution: str | None, voxels: Voxels
+) -> NDArray[np.float64]:
     """Return the values of an image file at voxels, of shape (n_voxels[, n_volumes]).
+
+    Parameters
+    ----------
+    path : Path
+    space, resolution : str or None
+        BIDS labels of the space and resolution that the image is in.
+    voxels : Voxels
+        On the grid of the image: nothing is resampled.
 
     Raises
     ------
     InputError
-        If the image lies on another grid or cannot be read.
+        If the image lies in another space or on another grid, or cannot be read.
     """
     image = open_image(path)
-    if not same_grid(image.shape[:3], image.affine, voxels.grid):
+    own, wanted = _grid_of(image, path, space, resolution), voxels.grid
+    if own.space != wanted.space or not same_grid(own.shape, own.affine, wanted):
         raise InputError(
-            f"{path} lies on a grid of {image.shape[:3]} voxels, wanted that of the other "
-            f"participants, of {tuple(voxels.grid.shape)} voxels"
+            f"{path} and {wanted.source or 'the voxels to read it at'} lie on different grids "
+            f"({describe(own)}; {describe(wanted)}); maps are read on one grid and not resampled: "
+            "analyse all data in one space and resolution"
         )
     values = image.get_fdata(dtype=np.float64)
     return values.reshape(-1, *values.shape[3:])[voxels.index]
@@ -81,6 +91,11 @@ def transform_code(space: str | None) -> int:
     if space.startswith(("MNI", "ICBM")):
         return MNI
     return TALAIRACH if space.startswith("Talairach") else ALIGNED
+
+
+def _grid_of(image: Any, path: Path, space: str | None, resolution: str | None) -> Grid:
+    width, depth, height = (int(size) for size in image.shape[:3])
+    return Grid((width, depth, height), image.affine, space, resolution, str(path))
 
 
 def _map_values(result: Map) -> NDArray[np.float32]:

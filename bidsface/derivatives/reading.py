@@ -56,11 +56,12 @@ def _stored_table(root: Path, record: FileRecord) -> StoredTable:
 
 def _stored_map(root: Path, record: FileRecord) -> StoredMap:
     path, entities = root / record.path, record.entities
+    space, resolution = entities.get("space"), entities.get("res")
     return StoredMap(
         entities["stat"],
         entities,
-        load=lambda voxels: maps.read_map(path, voxels),
-        grid=lambda: maps.read_grid(path, entities.get("space"), entities.get("res")),
+        load=lambda voxels: maps.read_map(path, space, resolution, voxels),
+        grid=lambda: maps.read_grid(path, space, resolution),
         volumes=record.volumes,
     )
 

@@ -31,7 +31,7 @@ class FileRecord:
     path : str
         Relative to the output folder, with forward slashes.
     kind : str
-        ``map``, ``mask``, ``table``, ``matrix``, ``figure``, ``model`` or ``sidecar``.
+        ``map``, ``mask``, ``table``, ``matrix``, ``figure``, ``view``, ``model`` or ``sidecar``.
     suffix : str
         BIDS suffix; of a sidecar, that of the file it describes.
     size, mtime_ns : int
@@ -194,6 +194,11 @@ class ReceiptFolder:
                 receipt = _read(path)
                 if receipt is not None:
                     yield receipt
+
+    def participants(self) -> list[str]:
+        """Return the labels of the participants that have receipts, of whatever state."""
+        found = {path.parent.name for path in (self.root / "participant").glob("sub-*/*.json")}
+        return [name.removeprefix("sub-") for name in sorted(found)]
 
     def newest(self, participant: str | None) -> int:
         """Return when the last receipt, of a participant or of all, was written (ns)."""

@@ -6,7 +6,7 @@ the largest value of every permutation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,12 @@ BLOCK = 256
 
 ROWS = 256
 """Draws at once."""
+
+PART = 64 * BLOCK
+"""Voxels of a thread's piece of work."""
+
+Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+"""Applies a function to items and returns the outcomes in their order, such as ``map``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +88,7 @@ def group_map_test(
     n_draws: int,
     seed: np.random.SeedSequence,
     grain: float = 0.0,
+    run: Run = map,
 ) -> MapTest:
     """Test the mean map of a group by combining every participant's own permutations.
 
@@ -100,22 +107,42 @@ def group_map_test(
     grain : float
         Values are multiples of it, to which they were rounded. Sums over participants that would
         be equal without that may differ by a grain each, and are ties nonetheless.
+    run : callable
+        As for `mean_and_minimum_map_tests`.
     """
     picks = draw_labellings(nulls, n_draws, seed)
-    n = len(observed)
-    test = _combine(observed, nulls, picks, np.add, max(TIE, n * grain))
-    smallest = max(smallest_draw(observed, nulls), 1.0 / (1 + n_draws))
-    return MapTest(test.statistic / n, test.p, test.p_fwe, smallest, test.largest / n)
+    return _combine(observed, nulls, picks, (_mean_of(len(observed), grain),), run)[0]
 
 
 def minimum_map_test(
     observed: Sequence[Maps], nulls: Sequence[Maps], n_draws: int, seed: np.random.SeedSequence
 ) -> MapTest:
     """Test the smallest value over participants, as `group_map_test` tests the mean."""
+    return _combine(observed, nulls, draw_labellings(nulls, n_draws, seed), (MINIMUM,))[0]
+
+
+def mean_and_minimum_map_tests(
+    observed: Sequence[Maps],
+    nulls: Sequence[Maps],
+    n_draws: int,
+    seed: np.random.SeedSequence,
+    grain: float = 0.0,
+    run: Run = map,
+) -> tuple[MapTest, MapTest]:
+    """Do `group_map_test` and `minimum_map_test` on the same draws, which are gathered once.
+
+    Parameters
+    ----------
+    observed, nulls, n_draws, seed, grain
+        As for `group_map_test`.
+    run : callable
+        Applies a function to parts of the voxels, in threads where it wants to; the results do not
+        depend on it.
+    """
     picks = draw_labellings(nulls, n_draws, seed)
-    test = _combine(observed, nulls, picks, np.minimum)
-    smallest = max(smallest_draw(observed, nulls), 1.0 / (1 + n_draws))
-    return MapTest(test.statistic, test.p, test.p_fwe, smallest, test.largest)
+    statistics = (_mean_of(len(observed), grain), MINIMUM)
+    mean, smallest = _combine(observed, nulls, picks, statistics, run)
+    return mean, smallest
 
 
 def draw_labellings(
@@ -141,47 +168,105 @@ def smallest_draw(observed: Sequence[Maps], nulls: Sequence[Maps]) -> float:
     return float(np.exp(logs))
 
 
+@dataclass(frozen=True)
+class _Statistic:
+    """What is made of the participants' values: a ufunc of two arrays, and a divisor.
+
+    ``tie``: differences up to it are ties, before division.
+    """
+
+    combine: np.ufunc
+    divisor: int = 1
+    tie: float = TIE
+
+
+MINIMUM = _Statistic(np.minimum)
+
+
+def _mean_of(n: int, grain: float) -> _Statistic:
+    return _Statistic(np.add, n, max(TIE, n * grain))
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Work on some of the voxels.
+
+    The maps are those of all voxels, of every participant; ``picks`` (n_participants, n_draws).
+    """
+
+    observed: Sequence[Maps]
+    nulls: Sequence[Maps]
+    picks: NDArray[np.intp]
+    statistics: Sequence[_Statistic]
+
+    def __call__(self, part: slice) -> list[tuple[Floats, Floats, Floats]]:
+        """Return, per statistic, values, how many draws reach them, and every draw's largest."""
+        n_voxels, n_draws = part.stop - part.start, self.picks.shape[1]
+        found = [
+            (np.empty(n_voxels), np.zeros(n_voxels), np.full(n_draws, -np.inf))
+            for _ in self.statistics
+        ]
+        taken = np.empty((ROWS, BLOCK))
+        totals = [np.empty((ROWS, BLOCK)) for _ in self.statistics]
+        for block in blocks(n_voxels, BLOCK):
+            pools = self._pools(slice(part.start + block.start, part.start + block.stop))
+            for one, (values, _, _) in zip(self.statistics, found, strict=True):
+                values[block] = one.combine.reduce([pool[0] for pool in pools])
+            for rows in blocks(n_draws, ROWS):
+                drawn = self._drawn(pools, self.picks[:, rows], taken, totals)
+                for one, own, total in zip(self.statistics, found, drawn, strict=True):
+                    values, exceeding, largest = own
+                    exceeding[block] += (total >= values[block] - one.tie).sum(axis=0)
+                    np.maximum(largest[rows], total.max(axis=1), out=largest[rows])
+        return found
+
+    def _pools(self, block: slice) -> list[Floats]:
+        return [
+            np.vstack([own[block], null[:, block]]).astype(np.float64)
+            for own, null in zip(self.observed, self.nulls, strict=True)
+        ]
+
+    def _drawn(
+        self,
+        pools: Sequence[Floats],
+        picks: NDArray[np.intp],
+        taken: Floats,
+        totals: Sequence[Floats],
+    ) -> list[Floats]:
+        """Return every statistic of the draws, (n_draws, n_voxels), in buffers."""
+        shape = (picks.shape[1], pools[0].shape[1])
+        # Leading parts of the buffers, so that they are contiguous whatever the shape.
+        one = taken.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
+        every = [total.reshape(-1)[: one.size].reshape(shape) for total in totals]
+        for number, (pool, rows) in enumerate(zip(pools, picks, strict=True)):
+            np.take(pool, rows, axis=0, out=one, mode="clip")
+            for statistic, total in zip(self.statistics, every, strict=True):
+                if number == 0:
+                    total[:] = one
+                else:
+                    statistic.combine(total, one, out=total)
+        return every
+
+
 def _combine(
     observed: Sequence[Maps],
     nulls: Sequence[Maps],
     picks: NDArray[np.intp],
-    combine: Callable[..., Any],
-    tie: float = TIE,
-) -> MapTest:
-    """Test the combination of all participants' maps by a binary function."""
-    n_voxels, n_draws = len(observed[0]), picks.shape[1]
-    statistic, exceeding = np.empty(n_voxels), np.zeros(n_voxels)
-    largest = np.full(n_draws, -np.inf)
-    buffer = np.empty((ROWS, BLOCK), dtype=np.float64)
-    for block in blocks(n_voxels, BLOCK):
-        pools = [
-            np.vstack([own[block], null[:, block]]).astype(np.float64)
-            for own, null in zip(observed, nulls, strict=True)
-        ]
-        statistic[block] = _combined(pools, np.zeros((len(pools), 1), dtype=np.intp), combine)[0]
-        for rows in blocks(n_draws, ROWS):
-            drawn = _combined(pools, picks[:, rows], combine, buffer)
-            exceeding[block] += (drawn >= statistic[block] - tie).sum(axis=0)
-            np.maximum(largest[rows], drawn.max(axis=1), out=largest[rows])
-    p = (1.0 + exceeding) / (1.0 + n_draws)
-    return MapTest(statistic, p, corrected_p(statistic, largest, tie), 1.0 / (1 + n_draws), largest)
-
-
-def _combined(
-    pools: Sequence[Floats],
-    picks: NDArray[np.intp],
-    combine: Callable[..., Any],
-    buffer: Floats | None = None,
-) -> Floats:
-    """Return combinations of rows, (n_draws, n_voxels); ``picks`` is (n_participants, n_draws)."""
-    total = pools[0][picks[0]]
-    taken = None if buffer is None else buffer[: len(total), : total.shape[1]]
-    for pool, rows in zip(pools[1:], picks[1:], strict=True):
-        if taken is None or not taken.flags.c_contiguous:
-            combine(total, pool[rows], out=total)
-        else:
-            combine(total, np.take(pool, rows, axis=0, out=taken, mode="clip"), out=total)
-    return total
+    statistics: Sequence[_Statistic],
+    run: Run = map,
+) -> list[MapTest]:
+    """Test statistics of all participants' maps."""
+    n_voxels = len(observed[0])
+    parts = list(run(_Part(observed, nulls, picks, statistics), list(blocks(n_voxels, PART))))
+    smallest = max(smallest_draw(observed, nulls), 1.0 / (1 + picks.shape[1]))
+    tests = []
+    for number, one in enumerate(statistics):
+        values, exceeding, largest = zip(*(part[number] for part in parts), strict=True)
+        statistic, top = np.concatenate(values), np.maximum.reduce(largest)
+        p = (1.0 + np.concatenate(exceeding)) / (1.0 + picks.shape[1])
+        p_fwe = corrected_p(statistic, top, one.tie)
+        tests.append(MapTest(statistic / one.divisor, p, p_fwe, smallest, top / one.divisor))
+    return tests
 
 
 def corrected_p(statistic: Floats, largest: Floats, tie: float = TIE) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bidsface.analysis import Region
 from bidsface.confounds import GROUPS, STRATEGY
-from bidsface.recipe import Classes, Cleaning, Recipe, SampleSpec
+from bidsface.recipe import Classes, Cleaning, Images, Recipe, SampleSpec
 
 CITATIONS: Mapping[str, str] = {
     "esteban2019": """@article{esteban2019,
@@ -59,21 +59,50 @@ def methods_text(recipe: Recipe, regions: Sequence[Region]) -> str:
     It cites keys of `CITATIONS` and says the rules; what they removed from a participant stands
     in the tables of the report.
     """
+    images = recipe.inputs.images
     paragraphs = (
-        _cleaning(recipe.cleaning),
-        _classes(recipe.classes),
+        _cleaning(recipe.cleaning) if images is None else _images(images, recipe.cleaning),
+        _classes(recipe.classes, images),
         *(_samples(name, spec) for name, spec in recipe.samples.items()),
         _regions(regions),
     )
     return " ".join(sentence for sentence in paragraphs if sentence)
 
 
-def _cleaning(cleaning: Cleaning) -> str:
-    smoothing = (
-        f"Volumes were smoothed with a Gaussian filter of {cleaning.smoothing_fwhm:g} mm FWHM. "
-        if cleaning.smoothing_fwhm is not None
-        else ""
+def _images(images: Images, cleaning: Cleaning) -> str:
+    wanted = images.wanted.items()
+    chosen = ", ".join(f"{key} {' or '.join(map(str, labels))}" for key, labels in wanted)
+    scaled = "each voxel was scaled to mean 0 and standard deviation 1 over the images of a run"
+    touched = cleaning.standardize or cleaning.smoothing_fwhm is not None
+    return (
+        f"Samples were images that existed already, in the data set {images.derivatives} "
+        f"({chosen}). {_pairing(images)} "
+        + _smoothing(cleaning, "Images")
+        + (f"Then {scaled}. " if cleaning.standardize else "")
+        + ("This was done with nilearn [@nilearn]. " if touched else "")
+        + "Without a mask of a run its voxels were those in which no image was 0 or not finite. "
+        + _runs_left_out(cleaning)
+    ).strip()
+
+
+def _pairing(images: Images) -> str:
+    if not images.events:
+        return f"The {images.entity} in the name of an image told its class."
+    if images.event_column is None:
+        return "Images and events of a run went together in order."
+    return (
+        f"The event of an image was the one whose {images.event_column} in events.tsv was the "
+        f"{images.entity} in the image's name."
     )
+
+
+def _smoothing(cleaning: Cleaning, what: str) -> str:
+    if cleaning.smoothing_fwhm is None:
+        return ""
+    return f"{what} were smoothed with a Gaussian filter of {cleaning.smoothing_fwhm:g} mm FWHM. "
+
+
+def _cleaning(cleaning: Cleaning) -> str:
     steps = [
         "a linear trend" if cleaning.detrend else "",
         f"discrete cosines with periods of {cleaning.high_pass:g} s and above"
@@ -85,7 +114,7 @@ def _cleaning(cleaning: Cleaning) -> str:
     scaled = "each voxel was scaled to mean 0 and standard deviation 1 per run"
     return (
         "BOLD runs preprocessed by fMRIPrep [@esteban2019] were cleaned with nilearn [@nilearn]. "
-        + smoothing
+        + _smoothing(cleaning, "Volumes")
         + (f"From every run were removed, in one step: {removed}. " if removed else "")
         + (f"Then {scaled}. " if cleaning.standardize else "")
         + _volumes_left_out(cleaning)
@@ -141,9 +170,11 @@ def _runs_left_out(cleaning: Cleaning) -> str:
     return f"Runs with {' or '.join(rules)} were left out. " if rules else ""
 
 
-def _classes(classes: Classes) -> str:
+def _classes(classes: Classes, images: Images | None) -> str:
     merged = [f"{' and '.join(old)} into {new}" for new, old in classes.merge.items()]
     text = f"Classes were the values of {classes.column}"
+    if images is not None and not images.events:
+        text = "Classes were those of the names of the images"
     if classes.include:
         text += f" {', '.join(classes.include)}"
     if merged:
@@ -185,11 +216,16 @@ def _lss(spec: SampleSpec) -> str:
     )
 
 
+def _image(spec: SampleSpec) -> str:
+    return "these images, one for each event"
+
+
 KINDS: Mapping[str, Callable[[SampleSpec], str]] = {
     "volumes": _volumes,
     "average": _average,
     "lsa": _lsa,
     "lss": _lss,
+    "image": _image,
 }
 
 

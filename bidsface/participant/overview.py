@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from bidsface.participant.participant import LoadedParticipant
 
 MISSING = "n/a"
+ABOUT_RUNS = (
+    "Dropped volumes came before the steady state; censored ones had too much head motion. "
+    "Lost trials have no volume, or too little of their response, left in a kind of samples."
+)
+ABOUT_IMAGES = (
+    "Images of no class belong to events that are left out. Voxels without value are 0 or not "
+    "finite in at least one image that is used."
+)
 
 
 def describe_participant(participant: LoadedParticipant) -> Results:
@@ -25,7 +33,7 @@ def describe_participant(participant: LoadedParticipant) -> Results:
     text = methods_text(participant.recipe, tuple(participant.regions.values()))
     return Results(
         parcellations=(Parcellation(participant.voxels, tuple(participant.regions.values())),),
-        figures=_carpets(participant),
+        figures=() if participant.recipe.inputs.images is not None else _carpets(participant),
         summaries=(_runs(participant), _classes(participant), _regions(participant)),
         methods=text,
         citations=cited(text, CITATIONS),
@@ -59,12 +67,13 @@ def _runs(participant: LoadedParticipant) -> Summary:
     return Summary(
         "Runs",
         frame.where(frame.notna(), MISSING).reset_index(drop=True),
-        "Dropped volumes came before the steady state; censored ones had too much head motion. "
-        "Lost trials have no volume, or too little of their response, left in a kind of samples.",
+        ABOUT_RUNS if participant.recipe.inputs.images is None else ABOUT_IMAGES,
     )
 
 
 def _run_row(run: PreparedRun, constant: int) -> dict[str, object]:
+    if run.run.images:
+        return _image_row(run, constant)
     displacement = run.confounds.framewise_displacement
     lost = np.unique(np.concatenate([run.lost(name) for name in run.selections]))
     return {
@@ -77,6 +86,18 @@ def _run_row(run: PreparedRun, constant: int) -> dict[str, object]:
         "trials": len(run.events.trials),
         "lost trials": len(lost),
         "voxels without signal": constant,
+    }
+
+
+def _image_row(run: PreparedRun, empty: int) -> dict[str, object]:
+    return {
+        "run": run.run.block,
+        "state": "used",
+        "images": len(run.filter.kept),
+        "of no class": int(np.count_nonzero(~run.filter.kept)),
+        "trials": len(run.events.trials),
+        "trials without image": len(run.lost(next(iter(run.selections)))),
+        "voxels without value": empty,
     }
 
 

@@ -11,16 +11,19 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface.analysis import BoldRun, Region, Results, Samples, Voxels
+from bidsface.analysis import BoldRun, InputTable, Region, Results, Samples, TableFilter, Voxels
 from bidsface.errors import InputError, RecipeError
-from bidsface.files import ParticipantFiles
+from bidsface.execution import map_in_threads
+from bidsface.files import FoundTables, ParticipantFiles
+from bidsface.participant.images import prepare_images
 from bidsface.participant.preparation import PreparedRun, PreparedRuns, prepare_runs
 from bidsface.participant.series import bold_run, brain_voxels, mean_displacement, structures_at
-from bidsface.recipe import Recipe
+from bidsface.participant.tables import requested_tables
+from bidsface.recipe import Cleaning, Recipe
 from bidsface.regions import Earlier, RegionSource
 from bidsface.regions.masking import FoundRegions, find_regions
 from bidsface.samples import empty_samples
-from bidsface.volumes import common_grid, read_series
+from bidsface.volumes import common_grid, read_images, read_series
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -40,7 +43,7 @@ class Volumes:
     carpets : tuple of ndarray of shape (n_kept, n_shown), float32
         Cleaned series of evenly spaced voxels of every used run.
     constant : tuple of int
-        How many voxels of every used run do not vary.
+        How many voxels of every used run do not vary (of images: are 0 in one of them).
     """
 
     samples: Mapping[tuple[str, str], Samples]
@@ -66,6 +69,11 @@ class LoadedParticipant:
         Threads that `map` may use.
     earlier : mapping of str to StoredResults
         Group results that regions are made of; regions that want others are left out.
+
+    Attributes
+    ----------
+    offered : tuple of FoundTables
+        Tables that the analysis in work may ask for; set before each of them.
     """
 
     def __init__(
@@ -81,11 +89,13 @@ class LoadedParticipant:
         self._sources = sources
         self._earlier = {} if earlier is None else earlier
         self._n_threads = n_threads
+        self.offered: tuple[FoundTables, ...] = ()
         self._lock = threading.RLock()
 
     @cached_property
     def _runs(self) -> PreparedRuns:
-        return prepare_runs(self.files, self.recipe)
+        images = self.recipe.inputs.images is not None
+        return prepare_runs(self.files, self.recipe, prepare_images if images else None)
 
     @cached_property
     def _found(self) -> FoundRegions:
@@ -160,9 +170,13 @@ class LoadedParticipant:
 
         Raises
         ------
+        RecipeError
+            If the data are images that exist already.
         InputError
             If no run of the task can be used.
         """
+        if self.recipe.inputs.images is not None:
+            raise RecipeError("inputs.images: single images are no time series of BOLD runs")
         self._require(task)
         return [bold_run(run, self.brain) for run in self.runs.of_task(task)]
 
@@ -194,6 +208,21 @@ class LoadedParticipant:
             raise RecipeError(f"no samples {name}; the recipe has {', '.join(self.recipe.samples)}")
         self._require(task)
         return self.volumes.samples[name, task]
+
+    def tables(
+        self, suffix: str, dataset: str | None = None, **entities: str
+    ) -> Sequence[InputTable]:
+        """Return tables of this participant, read when their ``frame`` is asked for.
+
+        Raises
+        ------
+        RecipeError
+            If there is no such entity.
+        PluginError
+            If the analysis's ``tables_used`` does not name them.
+        """
+        asked = TableFilter(suffix, dataset, entities)
+        return requested_tables(self.offered, asked, self.label)
 
     def _require(self, task: str) -> None:
         """Raise InputError, with the reasons, if no run of a task can be used."""
@@ -234,10 +263,7 @@ class LoadedParticipant:
 
     def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
         """Apply a function to items on this participant's threads; results keep their order."""
-        from joblib import Parallel, delayed
-
-        parallel = Parallel(n_jobs=self._n_threads, backend="threading")
-        return list(parallel(delayed(function)(item) for item in items))
+        return map_in_threads(function, items, self._n_threads)
 
     def overview(self) -> Results:
         """Return what was read, cleaned and left out, as the host's own unit ``data``."""
@@ -264,17 +290,32 @@ def read_volumes(runs: PreparedRuns, voxels: Voxels, recipe: Recipe) -> Volumes:
     background = np.zeros(voxels.grid.shape)
     carpets, constant = [], []
     for run in runs.used:
-        series = read_series(run.run.bold, mask, run.filter.kept, recipe.cleaning.smoothing_fwhm)
-        background += series.mean
-        cleaned = run.filter.clean_voxels(series.values, standardize=recipe.cleaning.standardize)
+        own_mean, cleaned, empty = _read(run, mask, recipe.cleaning)
+        background += own_mean
         for name in recipe.samples:
             filled[name, run.task] = _fill(
                 samples[name, run.task], filled[name, run.task], run, cleaned
             )
         carpets.append(cleaned[:, shown].copy())
-        constant.append(int(np.count_nonzero(np.ptp(cleaned, axis=0) == 0)))
+        constant.append(empty)
     mean = (background / len(runs.used)).astype(np.float32)
     return Volumes(samples, mean, tuple(carpets), tuple(constant))
+
+
+def _read(
+    run: PreparedRun, mask: NDArray[np.bool_], cleaning: Cleaning
+) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
+    """Return a run's mean image, its cleaned volumes, and how many voxels lack a signal."""
+    kept, fwhm = run.filter.kept, cleaning.smoothing_fwhm
+    if run.run.images:
+        series = read_images(run.run.images, mask, kept, fwhm)
+        empty = (series.values[kept] == 0).any(axis=0)
+        cleaned = run.filter.clean_voxels(series.values, standardize=cleaning.standardize)
+    else:
+        series = read_series(run.run.bold, mask, kept, fwhm)
+        cleaned = run.filter.clean_voxels(series.values, standardize=cleaning.standardize)
+        empty = np.ptp(cleaned, axis=0) == 0
+    return series.mean, cleaned, int(np.count_nonzero(empty))
 
 
 def _fill(samples: Samples, start: int, run: PreparedRun, cleaned: NDArray[np.float32]) -> int:

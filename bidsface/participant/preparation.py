@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,6 +71,9 @@ class ExcludedRun:
     reason: str
 
 
+Prepare = Callable[[Run, Recipe], PreparedRun | ExcludedRun]
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedRuns:
     """All runs of a participant."""
@@ -88,15 +91,24 @@ class PreparedRuns:
         return tuple(run for run in self.used if run.task == task)
 
 
-def prepare_runs(files: ParticipantFiles, recipe: Recipe) -> PreparedRuns:
+def prepare_runs(
+    files: ParticipantFiles, recipe: Recipe, prepare: Prepare | None = None
+) -> PreparedRuns:
     """Read everything but the volumes of a participant's runs.
+
+    Parameters
+    ----------
+    files : ParticipantFiles
+    recipe : Recipe
+    prepare : callable or None
+        Prepares one run; `prepare_run` unless given.
 
     Raises
     ------
     InputError
         If no run can be used, or a file is not what the recipe asks for.
     """
-    prepared = [prepare_run(run, recipe) for run in files.runs]
+    prepared = [(prepare or prepare_run)(run, recipe) for run in files.runs]
     excluded = tuple(run for run in prepared if isinstance(run, ExcludedRun))
     used: list[PreparedRun] = []
     n_events = 0
@@ -116,8 +128,7 @@ def prepare_run(run: Run, recipe: Recipe) -> PreparedRun | ExcludedRun:
         return ExcludedRun(run, "no events file")
     events = read_events(run.events, recipe.classes)
     if events.trials.empty:
-        found = ", ".join(sorted(events.values))
-        return ExcludedRun(run, f"no event of a class ({recipe.classes.column} holds {found})")
+        return ExcludedRun(run, no_class(events, recipe))
     cleaning = recipe.cleaning
     confounds = read_confounds(run, count_volumes(run), cleaning)
     filter_ = run_filter(run, confounds, cleaning)
@@ -137,11 +148,17 @@ def prepare_run(run: Run, recipe: Recipe) -> PreparedRun | ExcludedRun:
         n_dropped=int(np.count_nonzero(~steady)),
         n_censored=int(np.count_nonzero(steady & ~filter_.kept)),
     )
-    reason = _too_few_trials(prepared, cleaning)
+    reason = too_few_trials(prepared, cleaning)
     return prepared if reason is None else ExcludedRun(run, reason)
 
 
-def _too_few_trials(prepared: PreparedRun, cleaning: Cleaning) -> str | None:
+def no_class(events: Events, recipe: Recipe) -> str:
+    """Say that a run has no event of a class, and what it has."""
+    found = ", ".join(sorted(events.values))
+    return f"no event of a class ({recipe.classes.column} holds {found})"
+
+
+def too_few_trials(prepared: PreparedRun, cleaning: Cleaning) -> str | None:
     """Return which class keeps too few trials in some kind of samples, or None."""
     trials = prepared.events.trials["trial_type"]
     for name in prepared.selections:

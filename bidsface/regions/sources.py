@@ -36,7 +36,7 @@ class BrainMask(RegionSource):
 
     def describe(self, options: Options) -> str:
         """Name the brain mask."""
-        return "intersection of fMRIPrep's brain masks over runs"
+        return "intersection of the brain masks of the runs"
 
 
 class GreyMatter(RegionSource):

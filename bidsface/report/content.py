@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bidsface.recipe import OVERVIEW
 from bidsface.report.parts import (
     FigureView,
+    LinkView,
     MethodsView,
     TableView,
     figure_view,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bidsface.report.pages import ReportContext
 
 FAILED, NOT_RUN = "failed", "not run"
-FIGURE, SIDECAR = "figure", "sidecar"
+FIGURE, SIDECAR, VIEW = "figure", "sidecar", "view"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Section:
     warnings: tuple[str, ...]
     tables: tuple[TableView, ...]
     figures: tuple[FigureView, ...]
+    views: tuple[LinkView, ...]
     files: tuple[tuple[str, str], ...]
 
 
@@ -139,9 +141,10 @@ def _ordered(found: Iterable[str], context: ReportContext) -> list[str]:
 def _section(name: str, receipt: Receipt | None, root: Path) -> Section:
     anchor = f"analysis-{name}"
     if receipt is None:
-        return Section(anchor, name, "", NOT_RUN, "", "", (), (), (), (), ())
+        return Section(anchor, name, "", NOT_RUN, "", "", (), (), (), (), (), ())
     figures = [file for file in receipt.files if file.kind == FIGURE]
-    others = [file for file in receipt.files if file.kind not in (FIGURE, SIDECAR)]
+    views = [file for file in receipt.files if file.kind == VIEW]
+    others = [file for file in receipt.files if file.kind not in (FIGURE, SIDECAR, VIEW)]
     return Section(
         anchor=anchor,
         name=name,
@@ -156,6 +159,7 @@ def _section(name: str, receipt: Receipt | None, root: Path) -> Section:
             for summary in receipt.summaries
         ),
         figures=tuple(figure_view(root, file.path, file.title, file.caption) for file in figures),
+        views=tuple(LinkView(file.path, file.title, file.caption) for file in views),
         files=tuple((file.path, file.title) for file in others),
     )
 

@@ -43,6 +43,15 @@ class FigureView:
     height: int
 
 
+@dataclass(frozen=True)
+class LinkView:
+    """An interactive view: the path of its page, and what it shows."""
+
+    path: str
+    title: str
+    caption: str
+
+
 def table_view(
     title: str, header: Sequence[Any], rows: Sequence[Sequence[Any]], caption: str = ""
 ) -> TableView:

@@ -169,8 +169,13 @@ def _only(samples: Samples, classes: Sequence[str]) -> Samples:
     wanted = samples.table["trial_type"].isin(classes).to_numpy()
     if wanted.all():
         return samples
-    table = samples.table[wanted].reset_index(drop=True)
-    return replace(samples, X=samples.X[wanted], table=table, motion=samples.motion[wanted])
+    return replace(
+        samples,
+        X=samples.X[wanted],
+        table=samples.table[wanted].reset_index(drop=True),
+        motion=samples.motion[wanted],
+        events=samples.events[wanted].reset_index(drop=True),
+    )
 
 
 def _runs(kinds: Sequence[Samples]) -> pd.DataFrame:

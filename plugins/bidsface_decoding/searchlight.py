@@ -110,7 +110,9 @@ class SearchlightAnalysis(Analysis):
         """Test the mean map and the prevalence; see `bidsface_decoding.searchlight_group`."""
         from bidsface_decoding.searchlight_group import searchlight_group
 
-        return searchlight_group(participants, options, lambda *keys: self.seed("group", *keys))
+        return searchlight_group(
+            participants, options, lambda *keys: self.seed("group", *keys), self.map
+        )
 
 
 def build_classifier(options: SearchlightOptions) -> Any:

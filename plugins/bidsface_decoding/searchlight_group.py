@@ -16,7 +16,7 @@ from bidsface.analysis import (
     Voxels,
 )
 from bidsface.backgrounds import mean_background
-from bidsface.numerics.map_tests import group_map_test, minimum_map_test
+from bidsface.numerics.map_tests import Run, group_map_test, mean_and_minimum_map_tests
 from bidsface.numerics.prevalence import infer_prevalence
 from bidsface.numerics.searchlight import GRAIN
 from bidsface_decoding import searchlight_report, searchlight_text
@@ -48,6 +48,7 @@ def searchlight_group(
     participants: Sequence[ParticipantResults],
     options: SearchlightOptions,
     seed: Callable[..., np.random.SeedSequence],
+    run: Run = map,
 ) -> Results:
     """Average maps over participants and test them.
 
@@ -57,6 +58,8 @@ def searchlight_group(
     options : SearchlightOptions
     seed : callable
         Random stream of a direction.
+    run : callable
+        Applies a function to items, on several processors where it wants to.
     """
     present = [one for one in participants if any(item.stat == "size" for item in one.maps)]
     if not present:
@@ -67,7 +70,7 @@ def searchlight_group(
     found: list[GroupMaps] = []
     for direction in _directions(present):
         members = [member for one in present for member in _member(one, direction)]
-        one = _group_maps(direction, members, voxels, options, seed)
+        one = _group_maps(direction, members, voxels, options, seed, run)
         found.append(one)
         notes.extend(_notes(one, len(present), options))
     background = mean_background(present, voxels.grid)
@@ -136,6 +139,7 @@ def _group_maps(
     voxels: Voxels,
     options: SearchlightOptions,
     seed: Callable[..., np.random.SeedSequence],
+    run: Run,
 ) -> GroupMaps:
     observed = [member.accuracy.load(voxels).astype(np.float32) for member in members]
     nulls: list[NDArray[np.float32]] = [
@@ -145,11 +149,13 @@ def _group_maps(
     ]
     test = smallest = prevalence = None
     if len(members) > 1 and len(nulls) == len(members):
-        # The same draws for both tests.
-        stream = seed(direction.train, direction.test)
-        test = group_map_test(observed, nulls, options.group_draws, stream, GRAIN)
-        if options.prevalence is not None:
-            smallest = minimum_map_test(observed, nulls, options.group_draws, stream)
+        stream, n_draws = seed(direction.train, direction.test), options.group_draws
+        if options.prevalence is None:
+            test = group_map_test(observed, nulls, n_draws, stream, GRAIN, run)
+        else:
+            test, smallest = mean_and_minimum_map_tests(
+                observed, nulls, n_draws, stream, GRAIN, run
+            )
             prevalence = infer_prevalence(smallest, len(members), options.prevalence)
     return GroupMaps(
         direction,

@@ -29,6 +29,7 @@ class Glm(Analysis):
 
     name: ClassVar[str] = "glm"
     Options: ClassVar[type[AnalysisOptions]] = GlmOptions
+    needs_time_series: ClassVar[bool] = True
 
     def regions_used(self, options: GlmOptions) -> Sequence[str]:
         """Return no region: models are of the whole brain."""

@@ -1,0 +1,60 @@
+"""Which participants models are trained on, and which data sets they are then tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bidsface.analysis import ParticipantResults
+from bidsface.errors import InputError
+from bidsface_facs.options import FacsOptions
+
+OWN = "own"
+"""Name of the data set that is trained on, where no column names it."""
+
+
+def split_data_sets(
+    participants: Sequence[ParticipantResults], table: pd.DataFrame, options: FacsOptions
+) -> dict[str, list[ParticipantResults]]:
+    """Return the participants by data set; the first data set is the one to train on.
+
+    Parameters
+    ----------
+    participants : sequence of ParticipantResults
+        Those of other outputs carry the name of their data set.
+    table : DataFrame
+        ``participants.tsv`` by label.
+    options : FacsOptions
+
+    Raises
+    ------
+    InputError
+        If the column of data sets is missing, or no participant is in the one to train on.
+    """
+    own = options.train_dataset or OWN
+    found: dict[str, list[ParticipantResults]] = {own: []}
+    for one in participants:
+        name = one.dataset or _named(one.label, table, options) or own
+        found.setdefault(name, []).append(one)
+    if not found[own]:
+        raise InputError(
+            f"participants.tsv: no participant with images has {options.dataset_column} "
+            f"{own!r}; there are {', '.join(name for name in found if name != own)}"
+        )
+    return found
+
+
+def _named(label: str, table: pd.DataFrame, options: FacsOptions) -> str | None:
+    """Return the data set of a participant of this output by participants.tsv."""
+    column = options.dataset_column
+    if column is None:
+        return None
+    if column not in table.columns:
+        raise InputError(
+            f"participants.tsv: no column {column!r} (option dataset_column); it has "
+            f"{', '.join(table.columns) or 'none'}"
+        )
+    if label not in table.index or table[column][label] in ("", "n/a"):
+        raise InputError(f"participants.tsv: sub-{label} has no {column}")
+    return str(table[column][label])

@@ -1,0 +1,300 @@
+"""Everything that is found in one input: predictions, scores, tests and weights of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidsface.numerics.linear import Floats
+from bidsface_facs.inference import Permutations, PermutationTest, Scoring, permutation_tests
+from bidsface_facs.metrics import Scored
+from bidsface_facs.models import build_splitter
+from bidsface_facs.options import FacsOptions
+from bidsface_facs.prediction import (
+    Fold,
+    Prediction,
+    Tuning,
+    predict,
+    prepare,
+    prepare_standardized,
+)
+from bidsface_facs.regressors import ComponentRegressor
+from bidsface_facs.shuffles import child_seed
+from bidsface_facs.splits import GroupFolds, Split, inner_splits
+from bidsface_facs.targets import Scale
+
+REPORTED = (
+    *("r2", "mae", "mse", "rmse", "pearson", "spearman"),
+    *("within_pearson", "within_spearman", "between_pearson", "between_spearman"),
+)
+"""Metrics of every model."""
+
+ALSO_TESTED: Mapping[str, str] = {"within": "within_pearson", "between": "between_pearson"}
+"""What else is tested under a null hypothesis: what it is about."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is to be predicted from one input.
+
+    Attributes
+    ----------
+    name : str
+        Of the input.
+    gram : ndarray of shape (n_images, n_images)
+        Of all data sets; the first ``n_own`` images are those to train on.
+    n_own : int
+    others : mapping of str to ndarray of int
+        Images of the other data sets.
+    people : ndarray of str, shape (n_images,)
+    target : ndarray of shape (n_images,)
+    covariates : ndarray of shape (n_images, q) or None
+    images : ndarray of shape (n_images, n_voxels) or None
+        Only where voxels are scaled on training images.
+    """
+
+    name: str
+    gram: Floats
+    n_own: int
+    others: Mapping[str, NDArray[np.intp]]
+    people: NDArray[np.str_]
+    target: Floats
+    covariates: Floats | None
+    images: NDArray[np.float32] | None = None
+
+    @property
+    def own(self) -> NDArray[np.intp]:
+        """Images to train on."""
+        return np.arange(self.n_own)
+
+    @property
+    def scored(self) -> Scored:
+        """What is known of the images of all data sets."""
+        return Scored(self.people, self.covariates)
+
+    @property
+    def own_scored(self) -> Scored:
+        """What is known of the images to train on."""
+        return self.scored[self.own]
+
+    @property
+    def own_target(self) -> Floats:
+        """Target of the images to train on."""
+        return self.target[: self.n_own]
+
+    def prepare(
+        self,
+        splits: Sequence[Split],
+        variance: float | None,
+        inner: Sequence[Sequence[Split]] | None,
+    ) -> list[Fold]:
+        """Find the components of every fold."""
+        if self.images is not None:
+            return prepare_standardized(self.images, splits, variance, inner)
+        return prepare(self.gram, splits, variance, inner)
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """Predictions of one set of test images.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        The images.
+    transformed, original : Prediction
+        In the scale of the model, and in that of the target.
+    scores : mapping of str to float
+        By metric, in the scale of the model.
+    original_scores : mapping of str to float
+    """
+
+    rows: NDArray[np.intp]
+    transformed: Prediction
+    original: Prediction
+    scores: Mapping[str, float]
+    original_scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What was found with one regression in one input.
+
+    Attributes
+    ----------
+    input_name, estimator : str
+    regressors : sequence of ComponentRegressor
+        Of every fold.
+    folds : sequence of Tested
+    tests : mapping of (str, str) to PermutationTest
+        By kind of shuffle and metric.
+    duals : ndarray of shape (n_own, n_folds)
+        Weights of images in the model of every fold.
+    training : sequence of ndarray of int
+        Training images of every fold.
+    final : ComponentRegressor
+        Fitted to all images of the first data set.
+    final_dual : ndarray of shape (n_own,)
+    final_intercept : float
+        What it predicts of the mean training image, in its own scale.
+    transfers : mapping of str to Tested
+        By other data set.
+    """
+
+    input_name: str
+    estimator: str
+    regressors: Sequence[ComponentRegressor]
+    folds: Sequence[Tested]
+    tests: Mapping[tuple[str, str], PermutationTest]
+    duals: Floats
+    training: Sequence[NDArray[np.intp]]
+    final: ComponentRegressor
+    final_dual: Floats
+    final_intercept: float
+    transfers: Mapping[str, Tested]
+
+    def values(self, metric: str) -> Floats:
+        """Return the score of every fold."""
+        return np.array([fold.scores[metric] for fold in self.folds])
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Components of one problem.
+
+    Attributes
+    ----------
+    problem : Problem
+    folds : sequence of Fold
+    final : sequence of Fold
+        All images to train on, and those of every other data set to test on; of none where there
+        is no other.
+    """
+
+    problem: Problem
+    folds: Sequence[Fold]
+    final: Sequence[Fold]
+
+    @classmethod
+    def of(cls, problem: Problem, options: FacsOptions) -> Prepared:
+        """Find components for all folds.
+
+        Raises
+        ------
+        ValueError
+            If there are too few participants to hold some out.
+        """
+        people = problem.people[: problem.n_own]
+        splits = build_splitter(options).split(people)
+        whole = [(problem.own, rows) for rows in problem.others.values()]
+        whole = whole or [(problem.own, problem.own[:0])]
+        inner = whole_inner = None
+        if any(name in options.tuning for name in options.estimators):
+            fewest = min(len(np.unique(people[train])) for train, _ in splits)
+            dealt = GroupFolds(min(options.inner_splits, fewest))
+            inner = inner_splits(splits, people, dealt)
+            whole_inner = inner_splits(whole, people, dealt)
+        return cls(
+            problem,
+            problem.prepare(splits, options.variance, inner),
+            problem.prepare(whole, options.variance, whole_inner),
+        )
+
+
+def find_outcome(
+    prepared: Prepared,
+    estimator: str,
+    regressor: ComponentRegressor,
+    options: FacsOptions,
+    seed: np.random.SeedSequence,
+) -> Outcome:
+    """Predict, score and test with one regression.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    estimator : str
+    regressor : ComponentRegressor
+    options : FacsOptions
+    seed : SeedSequence
+        Of the permutations.
+    """
+    problem, folds, scale = prepared.problem, prepared.folds, Scale(options.transform)
+    tuning = None
+    if estimator in options.tuning:
+        tuning = Tuning(regressor, problem.own_scored, scale)
+    target = problem.own_target
+    chosen = [regressor] * len(folds) if tuning is None else tuning.tuned(folds, target)
+    final = regressor if tuning is None else tuning.tuned(prepared.final[:1], problem.target)[0]
+    scoring = Scoring(folds, chosen, problem.own_scored, (), scale, tuning)
+    found = predict(folds, chosen, target[:, None], scale)
+    (final_dual,), (intercept,) = _fits(prepared.final[:1], [final], target, scale)
+    return Outcome(
+        problem.name,
+        estimator,
+        chosen,
+        [score_tested(problem, fold.test, own) for fold, own in zip(folds, found, strict=True)],
+        _tests(scoring, options, target, seed),
+        np.column_stack(_fits(folds, chosen, target, scale)[0]),
+        [fold.train for fold in folds],
+        final,
+        final_dual,
+        intercept,
+        _transfers(prepared, final, scale),
+    )
+
+
+def _fits(
+    folds: Sequence[Fold], regressors: Sequence[ComponentRegressor], target: Floats, scale: Scale
+) -> tuple[list[Floats], list[float]]:
+    """Return weights of images (n_own,), and the intercept, of the model of every fold."""
+    duals, intercepts = [], []
+    for fold, regressor in zip(folds, regressors, strict=True):
+        train = scale.fold(target[:, None], fold.train, fold.train[:1]).train
+        fit = regressor.fit(fold.components, train)
+        dual = np.zeros(len(target))
+        dual[fold.train] = fold.components.dual(fit.coef)[:, 0]
+        duals.append(dual)
+        intercepts.append(float(fit.intercept[0]))
+    return duals, intercepts
+
+
+def score_tested(problem: Problem, rows: NDArray[np.intp], found: Prediction) -> Tested:
+    """Score predictions of some images by every metric."""
+    original, scored = found.original(), problem.scored[rows]
+    metrics = REPORTED if problem.covariates is None else (*REPORTED, "partial_pearson")
+    return Tested(
+        rows,
+        found,
+        original,
+        {name: float(found.score(name, scored)[0]) for name in metrics},
+        {name: float(original.score(name, scored)[0]) for name in metrics},
+    )
+
+
+def _tests(
+    scoring: Scoring, options: FacsOptions, target: Floats, seed: np.random.SeedSequence
+) -> dict[tuple[str, str], PermutationTest]:
+    """Test every null hypothesis; keys are kinds of shuffles and metrics."""
+    found: dict[tuple[str, str], PermutationTest] = {}
+    for number, kind in enumerate(options.shuffles if options.permutations else ()):
+        metrics = tuple(dict.fromkeys((options.test_metric, ALSO_TESTED.get(kind, "r2"))))
+        permutations = Permutations(target, kind, options.permutations, child_seed(seed, number))
+        tests = permutation_tests(replace(scoring, metrics=metrics), permutations)
+        found |= {(kind, metric): test for metric, test in tests.items()}
+    return found
+
+
+def _transfers(prepared: Prepared, final: ComponentRegressor, scale: Scale) -> dict[str, Tested]:
+    """Predict the other data sets by the model of all images of the first one."""
+    problem = prepared.problem
+    if not problem.others:
+        return {}
+    found = predict(prepared.final, final, problem.target[:, None], scale)
+    return {
+        name: score_tested(problem, rows, own)
+        for (name, rows), own in zip(problem.others.items(), found, strict=True)
+    }

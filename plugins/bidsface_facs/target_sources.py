@@ -1,0 +1,184 @@
+"""Where targets come from: events.tsv, another table, or action units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bidsface.analysis import InputTable, Participant, Samples, TableFilter
+from bidsface.errors import InputError
+from bidsface.numerics.linear import Floats
+from bidsface_facs.action_unit_options import read_units, score_by_options
+from bidsface_facs.images import MISSING, numbers
+from bidsface_facs.options import FacsOptions, TableSource
+
+SAME_ONSET = 0.1
+"""s; onsets in other tables are rounded."""
+
+ENTITIES = ("ses", "task", "run")
+"""Entities by which a table belongs to a run."""
+
+Scored = tuple[Floats, list[str]]
+
+
+def source_filters(options: FacsOptions) -> list[TableFilter]:
+    """Return the tables that the target is read from, beside events.tsv."""
+    sources = (options.target_table, options.action_units)
+    return [_filter(one) for one in sources if one is not None]
+
+
+def _filter(source: TableSource) -> TableFilter:
+    return TableFilter(source.suffix, source.dataset, source.entities)
+
+
+def task_target(
+    participant: Participant, samples: Samples, task: str, options: FacsOptions
+) -> Scored:
+    """Return the target of every sample of a task, and what there is to say of it.
+
+    Parameters
+    ----------
+    participant : Participant
+    samples : Samples
+    task : str
+    options : FacsOptions
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        NaN where there is none.
+
+    Raises
+    ------
+    InputError
+        If a column or a table is missing, or does not fit the events.
+    """
+    if options.action_units is not None:
+        return _by_run(participant, samples, task, options.action_units, _scores_of(options))
+    if options.target_table is not None:
+        return _by_run(participant, samples, task, options.target_table, _column_of(options))
+    who = f"sub-{participant.label}, task {task}"
+    return numbers(samples.events, options.target, who), []
+
+
+Reader = Callable[[InputTable, pd.DataFrame], Scored]
+"""From a table and the events of its run, one row each, to their values and notes."""
+
+
+def _by_run(
+    participant: Participant, samples: Samples, task: str, source: TableSource, read: Reader
+) -> Scored:
+    """Read the table of every run, and give every sample the value of its event."""
+    asked = _filter(source)
+    tables = participant.tables(asked.suffix, asked.dataset, **asked.entities)
+    values, notes = np.full(len(samples.table), np.nan), []
+    for block, rows in samples.table.groupby("block", sort=False).indices.items():
+        first = samples.table.iloc[rows[0]]
+        run = {"ses": str(first["session"]), "task": task, "run": str(first["run_index"])}
+        table = _table_of(tables, run, f"sub-{participant.label}, {block}")
+        if table is None:
+            notes.append(f"{block} has no {asked}, and its events were left out")
+            continue
+        _, start, place = np.unique(
+            samples.table["event"].to_numpy()[rows], return_index=True, return_inverse=True
+        )
+        events = samples.events.iloc[rows[start]].assign(
+            onset=samples.table["onset"].to_numpy()[rows[start]]
+        )
+        found, said = read(table, events.reset_index(drop=True))
+        values[rows] = found[place]
+        notes.extend(said)
+    return values, notes
+
+
+def _table_of(tables: Sequence[InputTable], run: dict[str, str], who: str) -> InputTable | None:
+    """Return the table that belongs to a run; None where there is none."""
+    own = [
+        table
+        for table in tables
+        if all(_alike(table.entities.get(key, run[key]), run[key]) for key in ENTITIES)
+    ]
+    if len(own) > 1:
+        raise InputError(
+            f"{who}: {own[0].path} and {own[1].path} both belong to it; wanted one table "
+            "(narrow it down by the option entities)"
+        )
+    return own[0] if own else None
+
+
+def _alike(one: str, other: str) -> bool:
+    """Tell whether labels are the same, whatever zeros a number begins with."""
+    return one == other or (one.isdigit() and other.isdigit() and int(one) == int(other))
+
+
+def _scores_of(options: FacsOptions) -> Reader:
+    source = options.action_units
+    assert source is not None
+
+    def read(table: InputTable, events: pd.DataFrame) -> Scored:
+        durations = pd.to_numeric(
+            events["duration"].where(~events["duration"].isin(MISSING), "0"), errors="coerce"
+        )
+        units = read_units(table.path, source, table.sidecar or None)
+        found = score_by_options(
+            units, events["onset"].to_numpy(float), durations.to_numpy(float), source
+        )
+        return found.scores, list(found.notes)
+
+    return read
+
+
+def _column_of(options: FacsOptions) -> Reader:
+    source = options.target_table
+    assert source is not None
+
+    def read(table: InputTable, events: pd.DataFrame) -> Scored:
+        frame, name = table.frame, str(table.path)
+        if frame.empty:
+            return np.full(len(events), np.nan), [f"{name} has no row of this participant"]
+        found = numbers(frame, options.target, name, "the table")
+        if source.key is None:
+            return _in_order(found, events, name), []
+        for who, columns in ((name, frame), ("events.tsv", events)):
+            if source.key not in columns:
+                raise InputError(
+                    f"{who}: no column {source.key!r} (option target_table.key); it has "
+                    f"{', '.join(map(str, columns))}"
+                )
+        match = _by_onset if source.key == "onset" else _by_key
+        return match(found, frame[source.key], events[source.key], name), []
+
+    return read
+
+
+def _in_order(found: Floats, events: pd.DataFrame, name: str) -> Floats:
+    """Give one value to all events, or every event its own by order."""
+    if len(found) == 1:
+        return np.repeat(found, len(events))
+    if len(found) != len(events):
+        raise InputError(
+            f"{name}: {len(found)} rows for {len(events)} events of the run; wanted one each, one "
+            "for all, or a column that both tables have (option target_table.key)"
+        )
+    return found
+
+
+def _by_key(found: Floats, keys: pd.Series, wanted: pd.Series, name: str) -> Floats:
+    twice = keys[keys.duplicated()]
+    if len(twice):
+        raise InputError(f"{name}: {keys.name} {twice.iloc[0]!r} stands in several rows")
+    values = pd.Series(found, index=keys.astype(str)).reindex(wanted.astype(str))
+    return np.asarray(values, dtype=np.float64)
+
+
+def _by_onset(found: Floats, keys: pd.Series, wanted: pd.Series, name: str) -> Floats:
+    onsets = numbers(keys.to_frame(), "onset", name, "the table")
+    distance = np.abs(wanted.to_numpy(float)[:, None] - onsets)
+    distance[np.isnan(distance)] = np.inf
+    nearest = distance.argmin(axis=1)
+    near = distance[np.arange(len(nearest)), nearest] <= SAME_ONSET
+    values: Floats = np.full(len(near), np.nan)
+    values[near] = found[nearest[near]]
+    return values
