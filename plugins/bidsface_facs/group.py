@@ -71,8 +71,11 @@ def predict_group(
     study = Study(cohorts)
     inputs, missing = _inputs(study, options)
     try:
+        largest = max(inputs, key=lambda name: len(inputs[name]))
         solved = [
-            solve_input(name, columns, study, regressors, options, seed, mapper)
+            solve_input(
+                name, columns, study, regressors, options, seed, mapper, shifts=name == largest
+            )
             for name, columns in inputs.items()
         ]
     except ValueError as error:

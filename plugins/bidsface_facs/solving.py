@@ -46,7 +46,8 @@ class Solved:
         What covariates and head motion predict with this input's models; those that use no image
         are in the first input only.
     shifts : mapping of str to Shift
-        How well images of every other data set are told from those that are trained on.
+        How well images of every other data set are told from those that are trained on; found in
+        the input with the most voxels.
     """
 
     name: str
@@ -65,6 +66,7 @@ def solve_input(
     options: FacsOptions,
     seed: Seeds,
     mapper: Mapper,
+    shifts: bool,
 ) -> Solved:
     """Find everything that one input says.
 
@@ -80,6 +82,8 @@ def solve_input(
         Random stream of some names.
     mapper : callable
         Applies a function to items, in parallel.
+    shifts : bool
+        Whether data sets are to be told apart.
 
     Raises
     ------
@@ -107,7 +111,7 @@ def solve_input(
             for outcome, own in zip(outcomes, tested, strict=True)
         ],
         find_controls(prepared, outcomes, study, options),
-        _shifts(problem, options, seed),
+        _shifts(problem, options, seed) if shifts else {},
     )
 
 
