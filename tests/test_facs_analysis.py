@@ -318,6 +318,24 @@ def test_results_can_be_drawn_and_read(found):
         check_columns(item.frame, item.columns, item.suffix)
 
 
+def test_pooled_scores_are_those_of_all_predictions(found):
+    frame = table(found, "predictions")
+    own = frame[(frame["roi_name"] == "wholebrain")]
+    expected = r2_score(own["observed_model"], own["predicted_model"])
+    assert score(found, fold="pooled") == pytest.approx(expected)
+
+
+def test_folds_without_a_score_are_left_out_of_the_mean():
+    """Participants without any expression, who make up a fold."""
+    people = cohort(10)
+    people[0], people[5] = (with_events(people[n], facs="0") for n in (0, 5))
+    results = analyse(people, inputs={"wholebrain": {"region": "brain"}}, permutations=0)
+    folds = [score(results, fold=str(number)) for number in range(1, 6)]
+    assert np.isnan(folds).sum() == 1
+    assert score(results) == pytest.approx(np.nanmean(folds))
+    assert not any("nan" in line for line in results.highlights)
+
+
 def test_shuffled_targets_show_nothing():
     rng = np.random.default_rng(5)
     people = []
@@ -406,7 +424,7 @@ def test_other_data_set_is_predicted_and_told_apart():
     assert mean["value"] > 0.9
     assert mean["p"] < 0.05
     (matrix,) = results.matrices
-    assert matrix.frame.sum(axis=1).to_dict() == {"own": 8 * 12, "second": 72}
+    assert matrix.frame.sum(axis=1).to_dict() == {"main": 8 * 12, "second": 72}
     predictions = table(results, "predictions")
     assert predictions[predictions["dataset"] == "second"]["participant_id"].nunique() == 6
 

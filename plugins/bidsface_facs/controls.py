@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from bidsface.numerics.linear import Floats
 from bidsface_facs.baselines import (
     covariate_prediction,
@@ -15,7 +13,7 @@ from bidsface_facs.baselines import (
     training_mean,
 )
 from bidsface_facs.options import FacsOptions
-from bidsface_facs.outcomes import Outcome, Tested, score_tested
+from bidsface_facs.outcomes import Outcome, Tested, known_scores, pool_tested, score_tested
 from bidsface_facs.prediction import Prediction
 from bidsface_facs.problem import Prepared
 from bidsface_facs.study import Study
@@ -43,15 +41,18 @@ class Control:
     estimator : str or None
         The regression, where images have a part.
     folds : sequence of Tested
+    pooled : Tested
+        The images of all folds together.
     """
 
     name: str
     estimator: str | None
     folds: Sequence[Tested]
+    pooled: Tested
 
     def values(self, metric: str) -> Floats:
-        """Return the score of every fold."""
-        return np.array([fold.scores[metric] for fold in self.folds])
+        """Return the score of every fold that has one."""
+        return known_scores(self.folds, metric)
 
 
 def find_controls(
@@ -74,7 +75,7 @@ def find_controls(
         tested = [
             score_tested(problem, fold.test, one) for fold, one in zip(folds, found, strict=True)
         ]
-        return Control(name, estimator, tested)
+        return Control(name, estimator, tested, pool_tested(problem, tested))
 
     controls = [
         control("training_mean", training_mean(folds, target, people, scale)),

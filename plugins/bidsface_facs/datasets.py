@@ -10,7 +10,7 @@ from bidsface.analysis import ParticipantResults
 from bidsface.errors import InputError
 from bidsface_facs.options import FacsOptions
 
-OWN = "own"
+OWN = "main"
 """Name of the data set that is trained on, where no column names it."""
 
 

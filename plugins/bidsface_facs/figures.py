@@ -121,6 +121,8 @@ def _score_panel(axes: Axes, columns: Sequence[ScoreColumn]) -> None:
         colour = PALETTE[place % len(PALETTE)]
         spread = np.linspace(-0.12, 0.12, len(column.folds)) if len(column.folds) > 1 else [0.0]
         axes.plot(place + np.asarray(spread), column.folds, "o", color=colour, markersize=4, mew=0)
+        if not len(column.folds):
+            continue
         mean = float(np.mean(column.folds))
         axes.plot([place - 0.28, place + 0.28], [mean, mean], color=INK, linewidth=2)
         stars = star_text(column.p)
@@ -190,6 +192,8 @@ def baseline_figure(rows: Sequence[tuple[str, Floats]], label: str) -> Figure:
             axes.plot(
                 folds, np.full(len(folds), place), "o", color=PALETTE[0], alpha=0.5, mew=0, ms=4
             )
+            if not len(folds):
+                continue
             mean = float(np.mean(folds))
             axes.plot([mean, mean], [place - 0.3, place + 0.3], color=INK, linewidth=2)
         axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])

@@ -28,6 +28,7 @@ from bidsface_facs.solving import Solved
 from bidsface_facs.study import Study
 
 Background = NDArray[np.float32] | None
+LABELS = {"z": "Coefficients, divided by their standard deviations,", "coefficient": "Coefficients"}
 
 
 def figures(
@@ -161,7 +162,7 @@ def _slices(
     drawing = slices(
         values, weights.voxels, title, background=background, label=label, threshold=threshold
     )
-    caption = f"{label.capitalize()} of the model's voxels. {fading}"
+    caption = f"{LABELS[label]} of the voxels. {fading}"
     return Figure("weights", drawing, title, caption, entities_of(weights, entities))
 
 
@@ -178,6 +179,6 @@ def views(
             "weights",
             interactive_view(strongest, weights.voxels, title, background, limit or None),
             title,
-            f"Values of at least the {options.map_percentile:g}th percentile of their size.",
+            f"Those whose size is at least its {options.map_percentile:g}th percentile.",
             entities_of(weights, study.own.entities),
         )

@@ -70,6 +70,8 @@ class Outcome:
     regressors : sequence of ComponentRegressor
         Of every fold.
     folds : sequence of Tested
+    pooled : Tested
+        The images of all folds together.
     tests : mapping of (str, str) to PermutationTest
         By kind of shuffle and metric.
     duals : ndarray of shape (n_own, n_folds)
@@ -89,6 +91,7 @@ class Outcome:
     estimator: str
     regressors: Sequence[ComponentRegressor]
     folds: Sequence[Tested]
+    pooled: Tested
     tests: Mapping[tuple[str, str], PermutationTest]
     duals: Floats
     training: Sequence[NDArray[np.intp]]
@@ -98,8 +101,14 @@ class Outcome:
     transfers: Mapping[str, Tested]
 
     def values(self, metric: str) -> Floats:
-        """Return the score of every fold."""
-        return np.array([fold.scores[metric] for fold in self.folds])
+        """Return the score of every fold that has one."""
+        return known_scores(self.folds, metric)
+
+
+def known_scores(folds: Sequence[Tested], metric: str) -> Floats:
+    """Return the score, in the scale of the model, of every fold that has one."""
+    values = np.array([fold.scores[metric] for fold in folds])
+    return values[~np.isnan(values)]
 
 
 def find_outcome(
@@ -133,11 +142,13 @@ def find_outcome(
     scoring = Scoring(folds, chosen, problem.own_scored, (), scale, tuning)
     found = predict(folds, chosen, target[:, None], scale)
     (final_dual,), (intercept,) = _fits(prepared.final[:1], [final], target, scale)
+    tested = [score_tested(problem, fold.test, own) for fold, own in zip(folds, found, strict=True)]
     return Outcome(
         problem.name,
         estimator,
         chosen,
-        [score_tested(problem, fold.test, own) for fold, own in zip(folds, found, strict=True)],
+        tested,
+        pool_tested(problem, tested),
         _tests(scoring, options, target, seed, run),
         np.column_stack(_fits(folds, chosen, target, scale)[0]),
         [fold.train for fold in folds],
@@ -165,7 +176,31 @@ def _fits(
 
 def score_tested(problem: Problem, rows: NDArray[np.intp], found: Prediction) -> Tested:
     """Score predictions of some images by every metric."""
-    original, scored = found.original(), problem.scored[rows]
+    return _scored(problem, rows, found, found.original())
+
+
+def pool_tested(problem: Problem, folds: Sequence[Tested]) -> Tested:
+    """Score the images of all folds together.
+
+    Scores of single folds scatter widely where few participants are held out at a time, and have no
+    meaning where their values are all the same.
+    """
+    parts = ([one.transformed for one in folds], [one.original for one in folds])
+    transformed, original = (
+        Prediction(
+            np.concatenate([one.truth for one in part]),
+            np.concatenate([one.predicted for one in part]),
+            part[0].targets,
+        )
+        for part in parts
+    )
+    return _scored(problem, np.concatenate([one.rows for one in folds]), transformed, original)
+
+
+def _scored(
+    problem: Problem, rows: NDArray[np.intp], found: Prediction, original: Prediction
+) -> Tested:
+    scored = problem.scored[rows]
     metrics = REPORTED if problem.covariates is None else (*REPORTED, "partial_pearson")
     return Tested(
         rows,

@@ -92,7 +92,8 @@ def summaries(
         Summary(
             f"Prediction of {label} in new participants",
             pd.DataFrame(rows),
-            "Means over folds, ± standard deviation. p: permutation tests "
+            "Pooled: all held-out images together; others: means over folds, ± standard deviation. "
+            "p: permutation tests "
             f"({options.permutations}) of {METRICS[options.test_metric].description}.",
         )
     ]
@@ -108,6 +109,7 @@ def _model_row(
     rows = frame[(frame["roi_name"] == name) & (frame["estimator"] == outcome.estimator)]
     by_metric = rows.set_index("metric")
     row: dict[str, object] = {"Input": name, "Regression": outcome.estimator}
+    row["R2, pooled"] = round(outcome.pooled.scores["r2"], 3)
     for metric, title in (
         ("r2", "R2"),
         ("mae", "MAE"),
@@ -153,13 +155,7 @@ def highlights(
     metric = METRICS[options.test_metric]
     yield f"{options.target}: {variance_text(study)}"
     for one in solved:
-        best = max(
-            one.outcomes,
-            key=lambda outcome: (
-                metric.sign * float(np.nanmean(outcome.values(options.test_metric)))
-            ),
-        )
-        values = best.values(options.test_metric)
+        best = max(one.outcomes, key=lambda outcome: _mean_score(outcome, options))
         row = own[
             (own["roi_name"] == one.name)
             & (own["estimator"] == best.estimator)
@@ -171,7 +167,8 @@ def highlights(
         )
         yield (
             f"{one.name} ({one.n_voxels:,} voxels): best {best.estimator}, {metric.description} "
-            f"{values.mean():.2f} ± {values.std(ddof=1):.2f} in new participants"
+            f"{row['value']:.2f} ± {row['sd']:.2f} over folds of new participants, "
+            f"{best.pooled.scores[options.test_metric]:.2f} in all of them together"
             f"{f' ({tests})' if tests else ''}."
         )
         for name, tested in best.transfers.items():
@@ -182,6 +179,12 @@ def highlights(
                 f"{one.name}: images of {study.names[0]} and {name} are told apart with a balanced "
                 f"accuracy of {100 * shift.accuracy:.0f} %{p_text(shift.p)}."
             )
+
+
+def _mean_score(outcome: Outcome, options: FacsOptions) -> float:
+    """Return the mean over folds of the tested score, of which large values are good."""
+    values = outcome.values(options.test_metric)
+    return METRICS[options.test_metric].sign * float(values.mean()) if len(values) else -np.inf
 
 
 def p_text(p: float) -> str:

@@ -10,14 +10,14 @@ import pandas as pd
 
 from bidsface.analysis import Column, Entities, Table
 from bidsface.statistics import fdr
-from bidsface_facs.controls import CONTROLS
+from bidsface_facs.controls import CONTROLS, Control
 from bidsface_facs.metrics import METRICS
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.outcomes import Outcome, Tested
 from bidsface_facs.solving import Solved
 from bidsface_facs.study import Study
 
-MEAN, ALL = "mean", "all"
+MEAN, POOLED, ALL = "mean", "pooled", "all"
 KINDS = ("within", "between", "both")
 
 P_COLUMNS = {
@@ -41,7 +41,10 @@ SCORE_COLUMNS: Mapping[str, Column] = {
         levels={"model": "transformed, as the model sees it", "target": "as measured"},
     ),
     "metric": Column("Score", levels={name: one.description for name, one in METRICS.items()}),
-    "fold": Column("Fold, `mean` for the mean over folds, `all` for a whole other data set"),
+    "fold": Column(
+        "Fold; `mean`: mean over the folds that have the score; `pooled`: the images of all folds "
+        "together; `all`: a whole other data set"
+    ),
     "value": Column("Value of the score"),
     "sd": Column("Standard deviation over folds"),
     **P_COLUMNS,
@@ -78,7 +81,7 @@ def score_table(
         for outcome in one.outcomes:
             facts = {"roi_name": one.name, "estimator": outcome.estimator}
             tests = {(kind, metric): test.p for (kind, metric), test in outcome.tests.items()}
-            rows.extend(_fold_rows(facts, study.names[0], outcome.folds, tests, options))
+            rows.extend(_fold_rows(facts, study.names[0], outcome, tests, options))
             for name, tested in outcome.transfers.items():
                 rows.extend(_rows({**facts, "dataset": name, "fold": ALL}, tested))
         for control in one.controls:
@@ -91,7 +94,7 @@ def score_table(
             )
             where = np.nan if control.estimator is None else one.name
             own: dict[str, Any] = {"roi_name": where, "estimator": name}
-            rows.extend(_fold_rows(own, study.names[0], control.folds, {}, options))
+            rows.extend(_fold_rows(own, study.names[0], control, {}, options))
     frame = _adjusted(pd.DataFrame(rows).reindex(columns=list(SCORE_COLUMNS)))
     described = _with_controls(solved)
     return Table(
@@ -119,11 +122,12 @@ def _with_controls(solved: Sequence[Solved]) -> dict[str, Column]:
 def _fold_rows(
     facts: Mapping[str, Any],
     dataset: str,
-    folds: Sequence[Tested],
+    found: Outcome | Control,
     tests: Mapping[tuple[str, str], float],
     options: FacsOptions,
 ) -> Iterator[dict[str, Any]]:
-    own = {**facts, "dataset": dataset}
+    own, folds = {**facts, "dataset": dataset}, found.folds
+    yield from _rows({**own, "fold": POOLED}, found.pooled)
     for number, fold in enumerate(folds, 1):
         yield from _rows({**own, "fold": str(number)}, fold)
     for scale in ("model", "target"):
@@ -139,9 +143,9 @@ def _fold_rows(
                 "sd": known.std(ddof=1) if len(known) > 1 else np.nan,
                 "n": sum(len(fold.rows) for fold in folds),
             }
-            found = {f"p_{kind}": p for (kind, tested), p in tests.items() if tested == metric}
-            if scale == "model" and found:
-                row |= {**found, "p_min": 1.0 / (1 + options.permutations)}
+            tested = {f"p_{kind}": p for (kind, name), p in tests.items() if name == metric}
+            if scale == "model" and tested:
+                row |= {**tested, "p_min": 1.0 / (1 + options.permutations)}
             yield row
 
 
