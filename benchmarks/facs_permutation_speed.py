@@ -34,12 +34,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 
-from bidsface_facs.gram import gram_matrix
 from bidsface_facs.inference import Permutations, Scoring, permutation_tests
 from bidsface_facs.metrics import Scored
 from bidsface_facs.prediction import prepare
 from bidsface_facs.regressors import REGRESSORS
 from bidsface_facs.splits import GroupShuffle
+from bidsface_facs.study import inner_products
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sections import machine, replace_section
@@ -106,7 +106,7 @@ def measure_ours(folder: Path, name: str, n: int) -> dict[str, Any]:
     values, participants = np.load(folder / "values.npy"), np.load(folder / "participants.npy")
     with threadpool_limits(N_CORES):
         start = perf_counter()
-        gram = gram_matrix(X)
+        gram = inner_products(X)
         products = perf_counter()
         folds = prepare(gram, GroupShuffle().split(participants), VARIANCE)
         prepared = perf_counter()

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bidsface_facs.bootstrap import bootstrap, coefficient_maps, jackknife
+from bidsface_facs.bootstrap import bootstrap, jackknife
+from bidsface_facs.coefficients import coefficient_maps, with_larger_sd
 from bidsface_facs.inference import Permutations, Scoring, permutation_tests
 from bidsface_facs.metrics import Scored
 from bidsface_facs.prediction import Tuning, prepare
@@ -164,12 +165,14 @@ def coefficient_p(data: int, seed: np.random.SeedSequence) -> Found:
     largest = float(np.linalg.norm(centred, 2) ** 2)
     for words, share in PENALTIES.items():
         ridge = REGRESSORS["ridge"](alpha=share * largest)
-        rest = (images.gram, images.participants, images.values, ridge, 0.8)
-        drawn = coefficient_maps(bootstrap(*rest, N_BOOTSTRAPS, seed), images.X)
+        rest = (images.gram, images.participants, images.values, [ridge], 0.8)
+        drawn = coefficient_maps(bootstrap(*rest, N_BOOTSTRAPS, seed)[0], images.X)
         limit = f"{LIMIT}: " if words == "weak" else ""
         yield f"{limit}bootstrap: p of the {MAPS}, {words} penalty", drawn.p[0]
-        left_out = coefficient_maps(jackknife(*rest), images.X)
+        left_out = coefficient_maps(jackknife(*rest)[0], images.X)
         yield f"jackknife: p of the {MAPS}, {words} penalty", left_out.p[0]
+        larger = with_larger_sd(drawn, left_out)
+        yield f"larger of both: p of the {MAPS}, {words} penalty", larger.p[0]
 
 
 def shift_p(data: int, seed: np.random.SeedSequence) -> Found:
@@ -236,11 +239,12 @@ which is approximate.
 
 Rows {WRONG}: values permuted among all images, as if these were of as many people, find effects in
 participants that resemble themselves; and a test that leaves out covariates finds these. Rows
-{LIMIT}: where images tell trials, they also tell something of a participant's mean, which is one of
-few trials, so that "between" is no question apart from "within". And a model with a weak penalty nearly fits every image, resampled participants change it less
-than new ones would, and the bootstrap's z is too large ("strong": {PENALTIES["strong"]:g} times the
-images' largest squared length along a component, "weak": {PENALTIES["weak"]:g} times); the
-jackknife over participants keeps its level with both.
+{LIMIT}: where images tell trials, they also tell something of a participant's mean, which is one
+of few trials, so that "between" is no question apart from "within". And a model with a weak penalty
+nearly fits every image, resampled participants change it less than new ones would, and the
+bootstrap's z is too large ("strong": {PENALTIES["strong"]:g} times the images' largest squared
+length along a component, "weak": {PENALTIES["weak"]:g} times); the jackknife over participants
+keeps its level with both.
 """
 
 

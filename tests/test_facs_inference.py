@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVR
 
 from bidsface.statistics import fdr
-from bidsface_facs.bootstrap import Drawn, Moments, bootstrap, coefficient_maps, jackknife
+from bidsface_facs.bootstrap import Drawn, Moments, bootstrap, jackknife
+from bidsface_facs.coefficients import coefficient_maps, with_larger_sd
 from bidsface_facs.inference import Permutations, Scoring, permutation_test, permutation_tests
 from bidsface_facs.metrics import Scored
 from bidsface_facs.prediction import Tuning, predict, prepare
@@ -422,8 +423,8 @@ def test_moments_equal_refits_map_by_map(name, options, model):
     X = 2 * shifted(data) / np.sqrt(90)
     people, values, n = data.participants, data.values, 7
     regressor = REGRESSORS[name](**options)
-    moments = bootstrap(X @ X.T, people, values, regressor, 0.8, n, SEED, block_size=3)
-    resampling = Drawn(X @ X.T, people, values, regressor, 0.8, SEED)
+    (moments,) = bootstrap(X @ X.T, people, values, [regressor], 0.8, n, SEED, block_size=3)
+    resampling = Drawn(X @ X.T, people, values, [regressor], 0.8, SEED)
     maps = []
     for number in range(n):
         counts = resampling.counts(number).astype(int)
@@ -432,7 +433,7 @@ def test_moments_equal_refits_map_by_map(name, options, model):
         assert all(len(set(counts[people == one])) == 1 for one in names)
         fitted = pipeline(model).fit(np.repeat(X, counts, axis=0), np.repeat(values, counts))
         maps.append(np.ravel(fitted[-1].coef_) @ fitted[0].components_)
-        own = X.T @ resampling.weights(resampling.counts(number))
+        own = X.T @ resampling.weights(resampling.counts(number))[0]
         np.testing.assert_allclose(own, maps[-1], atol=1e-6)
     whole = pipeline(model).fit(X, values)
     found = coefficient_maps(moments, X)
@@ -449,7 +450,7 @@ def test_jackknife_equals_refits_map_by_map():
     data = make_images(19, UNEQUAL, n_voxels=90, trial=0.3)
     X, people, values = shifted(data), data.participants, data.values
     regressor = REGRESSORS["ridge"](alpha=5.0)
-    found = coefficient_maps(jackknife(X @ X.T, people, values, regressor, 0.8), X)
+    found = coefficient_maps(jackknife(X @ X.T, people, values, [regressor], 0.8)[0], X)
     maps = []
     for name in np.unique(people):
         kept = people != name
@@ -459,17 +460,17 @@ def test_jackknife_equals_refits_map_by_map():
     np.testing.assert_allclose(found.mean, np.mean(maps, axis=0), atol=1e-8)
     np.testing.assert_allclose(found.sd, np.sqrt((n - 1) * np.var(maps, axis=0)), atol=1e-8)
     with pytest.raises(ValueError, match="3 participants at least, found 2"):
-        jackknife(X @ X.T, people == people[0], values, regressor, 0.8)
+        jackknife(X @ X.T, people == people[0], values, [regressor], 0.8)
 
 
 def test_blocks_of_resamples_and_voxels_change_nothing():
     data = make_images(14, UNEQUAL, n_voxels=50)
     X = shifted(data).astype(np.float32)
     gram = X.astype(float) @ X.T.astype(float)
-    rest = (data.participants, data.values, REGRESSORS["ridge"](alpha=5.0), 0.8, 23, SEED)
+    rest = (data.participants, data.values, [REGRESSORS["ridge"](alpha=5.0)], 0.8, 23, SEED)
     with ThreadPoolExecutor(2) as pool:
         every = [
-            coefficient_maps(bootstrap(gram, *rest, block_size=size, run=run), X, voxels)
+            coefficient_maps(bootstrap(gram, *rest, block_size=size, run=run)[0], X, voxels)
             for size, run, voxels in ((100, map, 1000), (1, map, 7), (5, pool.map, 49))
         ]
     for name in ("observed", "mean", "sd", "z", "p", "p_fdr"):
@@ -481,8 +482,8 @@ def test_voxels_that_do_not_vary_have_no_z():
     data = make_images(15, UNEQUAL, n_voxels=20)
     X = shifted(data)
     X[:, 4], X[:, 9] = 0.0, 1e3 / 3
-    rest = (data.participants, data.values, REGRESSORS["ridge"](), 0.8, 10, SEED)
-    found = coefficient_maps(bootstrap(X @ X.T, *rest), X)
+    rest = (data.participants, data.values, [REGRESSORS["ridge"]()], 0.8, 10, SEED)
+    found = coefficient_maps(bootstrap(X @ X.T, *rest)[0], X)
     blank = np.isnan(found.z)
     np.testing.assert_array_equal(np.flatnonzero(blank), [4, 9])
     np.testing.assert_array_equal(blank, np.isnan(found.p_fdr))
@@ -495,8 +496,8 @@ def test_planted_voxels_have_large_z():
     data = make_images(16, (8,) * 20, n_voxels=60)
     deviations = data.values - data.values.mean()
     data.X[:, :3] += 1.5 * deviations[:, None]
-    rest = (data.participants, data.values, REGRESSORS["ridge"](alpha=100.0), None, 200, SEED)
-    found = coefficient_maps(bootstrap(data.gram, *rest), data.X)
+    rest = (data.participants, data.values, [REGRESSORS["ridge"](alpha=100.0)], None, 200, SEED)
+    found = coefficient_maps(bootstrap(data.gram, *rest)[0], data.X)
     assert (found.p_fdr[:3] < 0.001).all()
     assert (found.z[:3] > 0).all()
     assert (found.p_fdr[3:] < 0.05).mean() < 0.2
@@ -507,8 +508,8 @@ def level(seeds, alpha, moments_of):
     shares = []
     for seed in seeds:
         data = make_images(4000 + seed, (5,) * 24, n_voxels=150)
-        rest = (data.participants, data.values, REGRESSORS["ridge"](alpha=alpha), 0.8)
-        found = coefficient_maps(moments_of(data.gram, *rest), data.X)
+        rest = (data.participants, data.values, [REGRESSORS["ridge"](alpha=alpha)], 0.8)
+        found = coefficient_maps(moments_of(data.gram, *rest)[0], data.X)
         shares.append((found.p <= 0.05).mean())
     return np.mean(shares)
 
@@ -530,9 +531,32 @@ def test_levels_of_coefficients():
     assert level(range(4), weak, resampled) > 0.12  # as its documentation warns
 
 
+def test_larger_standard_deviation_of_bootstrap_and_jackknife():
+    data = make_images(1, (5,) * 8)
+    rest = (data.gram, data.participants, data.values, [REGRESSORS["ridge"](alpha=5.0)], 0.8)
+    drawn = coefficient_maps(bootstrap(*rest, 40, SEED)[0], data.X)
+    left_out = coefficient_maps(jackknife(*rest)[0], data.X)
+    found = with_larger_sd(drawn, left_out)
+    np.testing.assert_array_equal(found.sd, np.maximum(drawn.sd, left_out.sd))
+    np.testing.assert_allclose(found.z, drawn.observed / found.sd)
+    assert (found.p >= drawn.p).all()
+
+
+def test_regressions_share_resamples_and_change_nothing():
+    data = make_images(1, (5,) * 8)
+    both = [REGRESSORS["ridge"](alpha=5.0), REGRESSORS["lasso"](alpha=0.01)]
+    rest = (data.gram, data.participants, data.values)
+    together = bootstrap(*rest, both, 0.8, 20, SEED)
+    for one, found in zip(both, together, strict=True):
+        (alone,) = bootstrap(*rest, [one], 0.8, 20, SEED)
+        np.testing.assert_allclose(found.mean, alone.mean, atol=1e-12)
+        covariances = [moments.factor @ moments.factor.T for moments in (found, alone)]
+        np.testing.assert_allclose(*covariances, atol=1e-12)
+
+
 def test_bootstraps_that_cannot_be():
     data = make_images(17)
-    rest = (REGRESSORS["ridge"](), 0.8)
+    rest = ([REGRESSORS["ridge"]()], 0.8)
     with pytest.raises(ValueError, match="2 resamples and 2 participants at least, found 1 and 12"):
         bootstrap(data.gram, data.participants, data.values, *rest, 1, SEED)
     with pytest.raises(ValueError, match="found 10 and 1"):

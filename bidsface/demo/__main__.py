@@ -29,12 +29,15 @@ class Study:
     commands : callable
         Returns the arguments of every call of bidsface, one after the other, that the analysis
         takes: of the raw data set and the name of the output folder.
+    settings : sequence of str
+        Options of its own recipe that are set otherwise, so that a trial run does not take long.
     """
 
     write: Callable[[argparse.Namespace], Path]
     recipe: str
     participants: int
     commands: Callable[[Path, str], Sequence[Sequence[str]]]
+    settings: Sequence[str] = ()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,7 +162,14 @@ def _with_second_data_set(bids: Path, output: str) -> list[list[str]]:
 
 STUDIES: Mapping[str, Study] = {
     "faces": Study(_write_faces, "decode-tasks", 8, _both_levels),
-    "pain": Study(_write_pain, "facs-regression", 20, _with_second_data_set),
+    "pain": Study(
+        _write_pain,
+        "facs-regression",
+        20,
+        _with_second_data_set,
+        [f"analyses.facs.{name}=1000" for name in ("permutations", "bootstraps")]
+        + ["analyses.facs.covariates=[temperature]"],
+    ),
 }
 
 
@@ -184,9 +194,10 @@ def _analyse(bids: Path, options: argparse.Namespace) -> int:
     recipe = options.recipe or study.recipe
     # Results of several recipes may lie side by side, but not in one folder.
     output = "bidsface" if recipe == study.recipe else f"bidsface-{Path(recipe).stem}"
+    settings = ["--set", *study.settings] if study.settings and recipe == study.recipe else []
     worst = 0
     for command in study.commands(bids, output):
-        argv = [*command, "--recipe", recipe, "--nprocs", str(_processes(options))]
+        argv = [*command, "--recipe", recipe, "--nprocs", str(_processes(options)), *settings]
         worst = max(worst, bidsface(argv))
         if worst >= USAGE_ERROR:
             break

@@ -8,16 +8,14 @@ v is ``x_v' Cov(a) x_v``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from bidsface.numerics.linear import Floats
-from bidsface.statistics import fdr
 from bidsface_facs.components import principal_components
 from bidsface_facs.inference import Run
 from bidsface_facs.regressors import ComponentRegressor
@@ -25,8 +23,6 @@ from bidsface_facs.shuffles import child_seed
 
 BLOCK = 100
 """Resamples at a time."""
-VOXELS = 8192
-"""Voxels at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +48,7 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Resampling(ABC):
-    """A regression on components, to be fitted to resampled participants.
+    """Regressions on components, to be fitted to resampled participants.
 
     Attributes
     ----------
@@ -61,8 +57,8 @@ class Resampling(ABC):
     participants : ndarray of shape (n_images,)
     values : ndarray of shape (n_images,)
         Target in the scale that the regression sees.
-    regressor : ComponentRegressor
-        With options that stay the same in all resamples.
+    regressors : sequence of ComponentRegressor
+        With options that stay the same in all resamples, whose components they share.
     variance : float or None
         Share of the variance that components keep, of every resample anew.
     """
@@ -70,7 +66,7 @@ class Resampling(ABC):
     gram: Floats
     participants: NDArray[Any]
     values: Floats
-    regressor: ComponentRegressor
+    regressors: Sequence[ComponentRegressor]
     variance: float | None
 
     @abstractmethod
@@ -78,20 +74,20 @@ class Resampling(ABC):
         """Return how often a resample has every image, (n_images,)."""
 
     def weights(self, counts: Floats | None = None) -> Floats:
-        """Return the weights of images (n_images,) of a fit to repeated images."""
+        """Return the weights of images (n_regressors, n_images) of fits to repeated images."""
         every = np.arange(len(self.gram))
         components = principal_components(self.gram, every, every[:0], self.variance, counts)
-        fitted = self.regressor.fit(components, self.values[:, None])
-        return components.dual(fitted.coef)[:, 0]
+        fits = [one.fit(components, self.values[:, None]) for one in self.regressors]
+        return np.stack([components.dual(fit.coef)[:, 0] for fit in fits])
 
     def __call__(self, block: tuple[int, int]) -> Floats:
-        """Return the weights of some resamples, (n_images, n)."""
+        """Return the weights of some resamples, (n_regressors, n_images, n)."""
         first, n = block
         every = [self.weights(self.counts(number)) for number in range(first, first + n)]
-        return np.column_stack(every)
+        return np.stack(every, axis=2)
 
-    def moments(self, n: int, scale: float, block_size: int, run: Run) -> Moments:
-        """Return moments over n resamples.
+    def moments(self, n: int, scale: float, block_size: int, run: Run) -> list[Moments]:
+        """Return moments over n resamples, of every regression.
 
         Parameters
         ----------
@@ -102,18 +98,25 @@ class Resampling(ABC):
             As for `bootstrap`.
         """
         observed = self.weights()
-        size = len(observed)
-        first, second = np.zeros(size), np.zeros((size, size))
+        first = np.zeros_like(observed)
+        second = np.zeros((*observed.shape, observed.shape[1]))
         blocks = [(start, min(block_size, n - start)) for start in range(0, n, block_size)]
         for block in run(self, blocks):
             # Around the observed weights, which are near the mean, nothing cancels.
-            away = block - observed[:, None]
-            first += away.sum(axis=1)
-            second += away @ away.T
-        squares, vectors = np.linalg.eigh(scale * (second - np.outer(first, first) / n))
-        kept = squares > max(squares[-1], 0.0) * size * np.finfo(np.float64).eps
-        factor = vectors[:, kept] * np.sqrt(squares[kept])
-        return Moments(observed, observed + first / n, factor, n)
+            away = block - observed[:, :, None]
+            first += away.sum(axis=2)
+            second += away @ np.swapaxes(away, 1, 2)
+        return [
+            Moments(own, own + sums / n, _factor(scale * (squares - np.outer(sums, sums) / n)), n)
+            for own, sums, squares in zip(observed, first, second, strict=True)
+        ]
+
+
+def _factor(covariance: Floats) -> Floats:
+    """Return a matrix whose product with its transpose is a covariance."""
+    squares, vectors = np.linalg.eigh(covariance)
+    kept = squares > max(squares[-1], 0.0) * len(squares) * np.finfo(np.float64).eps
+    return np.asarray(vectors[:, kept] * np.sqrt(squares[kept]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,14 +153,14 @@ def bootstrap(
     gram: Floats,
     participants: NDArray[Any],
     values: Floats,
-    regressor: ComponentRegressor,
+    regressors: Sequence[ComponentRegressor],
     variance: float | None,
     n_bootstraps: int,
     seed: np.random.SeedSequence,
     *,
     block_size: int = BLOCK,
     run: Run = map,
-) -> Moments:
+) -> list[Moments]:
     """Resample participants, find components and regress anew, and keep moments of the weights.
 
     A participant is drawn with all of its images, which resemble each other (cluster bootstrap;
@@ -175,7 +178,8 @@ def bootstrap(
     participants : ndarray of shape (n_images,)
     values : ndarray of shape (n_images,)
         Target in the scale that the regression sees.
-    regressor : ComponentRegressor
+    regressors : sequence of ComponentRegressor
+        They share the components of every resample.
     variance : float or None
     n_bootstraps : int
         At least 2.
@@ -197,7 +201,7 @@ def bootstrap(
             f"a bootstrap needs 2 resamples and 2 participants at least, found {n_bootstraps} and "
             f"{n_participants}"
         )
-    drawn = Drawn(gram, participants, values, regressor, variance, seed)
+    drawn = Drawn(gram, participants, values, regressors, variance, seed)
     return drawn.moments(n_bootstraps, 1 / (n_bootstraps - 1), block_size, run)
 
 
@@ -205,12 +209,12 @@ def jackknife(
     gram: Floats,
     participants: NDArray[Any],
     values: Floats,
-    regressor: ComponentRegressor,
+    regressors: Sequence[ComponentRegressor],
     variance: float | None,
     *,
     block_size: int = BLOCK,
     run: Run = map,
-) -> Moments:
+) -> list[Moments]:
     """Leave out every participant in turn, and keep moments of the weights.
 
     The covariance is ``(n - 1) / n`` times the sum over participants (Efron and Stein 1981, Ann
@@ -219,7 +223,7 @@ def jackknife(
 
     Parameters
     ----------
-    gram, participants, values, regressor, variance, block_size, run
+    gram, participants, values, regressors, variance, block_size, run
         As for `bootstrap`.
 
     Raises
@@ -230,61 +234,5 @@ def jackknife(
     n = len(np.unique(participants))
     if n < 3:
         raise ValueError(f"a jackknife needs 3 participants at least, found {n}")
-    left_out = LeftOut(gram, participants, values, regressor, variance)
+    left_out = LeftOut(gram, participants, values, regressors, variance)
     return left_out.moments(n, (n - 1) / n, block_size, run)
-
-
-@dataclass(frozen=True, eq=False)
-class CoefficientMaps:
-    """Coefficients of voxels; every array (n_voxels,).
-
-    Attributes
-    ----------
-    observed : ndarray
-        Of the model that was fitted to all participants.
-    mean, sd : ndarray
-        Of the weights' moments: over resamples, and of sampling errors.
-    z : ndarray
-        Observed over sd; NaN where images do not vary, or resamples agree.
-    p : ndarray
-        Two-tailed, by the normal distribution.
-    p_fdr : ndarray
-        Adjusted over voxels.
-    """
-
-    observed: Floats
-    mean: Floats
-    sd: Floats
-    z: Floats
-    p: Floats
-    p_fdr: Floats
-
-
-def coefficient_maps(
-    moments: Moments, X: NDArray[np.floating], block_size: int = VOXELS
-) -> CoefficientMaps:
-    """Turn weights of images into maps.
-
-    Parameters
-    ----------
-    moments : Moments
-    X : ndarray of shape (n_images, n_voxels)
-        The images whose inner products the weights come from.
-    block_size : int
-        Voxels at a time; changes nothing but memory.
-    """
-    observed, mean, sd = np.empty((3, X.shape[1]))
-    for part in _parts(X.shape[1], block_size):
-        images = np.asarray(X[:, part], dtype=np.float64)
-        observed[part], mean[part] = moments.observed @ images, moments.mean @ images
-        spread = np.linalg.norm(moments.factor.T @ images, axis=0)
-        rounding = 1e-12 * np.abs(images).max(axis=0, initial=0.0)
-        sd[part] = np.where(images.std(axis=0) > rounding, spread, 0.0)
-    z = np.divide(observed, sd, out=np.full_like(observed, np.nan), where=sd > 0)
-    p = 2 * stats.norm.sf(np.abs(z))
-    return CoefficientMaps(observed, mean, sd, z, p, fdr(p))
-
-
-def _parts(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))

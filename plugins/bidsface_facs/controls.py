@@ -15,9 +15,10 @@ from bidsface_facs.baselines import (
     training_mean,
 )
 from bidsface_facs.options import FacsOptions
-from bidsface_facs.outcomes import Outcome, Prepared, Tested, score_tested
+from bidsface_facs.outcomes import Outcome, Tested, score_tested
 from bidsface_facs.prediction import Prediction
-from bidsface_facs.problem import Study
+from bidsface_facs.problem import Prepared
+from bidsface_facs.study import Study
 from bidsface_facs.targets import Scale
 
 CONTROLS = {

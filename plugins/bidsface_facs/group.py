@@ -17,10 +17,11 @@ from bidsface_facs.datasets import split_data_sets
 from bidsface_facs.inputs import input_mask, wanted_inputs
 from bidsface_facs.maps import signature_model, weight_maps
 from bidsface_facs.options import FacsOptions
-from bidsface_facs.problem import Study
 from bidsface_facs.regressors import ComponentRegressor
+from bidsface_facs.shuffles import exchanges_blocks
 from bidsface_facs.solving import Mapper, Seeds, Solved, solve_input
 from bidsface_facs.splits import never_tested
+from bidsface_facs.study import Study
 
 FEWEST = 3
 """Participants that are needed to hold one out and still have several to train on."""
@@ -70,8 +71,11 @@ def predict_group(
     study = Study(cohorts)
     inputs, missing = _inputs(study, options)
     try:
+        largest = max(inputs, key=lambda name: len(inputs[name]))
         solved = [
-            solve_input(name, columns, study, regressors, options, seed, mapper)
+            solve_input(
+                name, columns, study, regressors, options, seed, mapper, shifts=name == largest
+            )
             for name, columns in inputs.items()
         ]
     except ValueError as error:
@@ -150,6 +154,11 @@ def _warnings(study: Study, solved: Sequence[Solved], options: FacsOptions) -> l
     if len(untested):
         names = ", ".join(f"sub-{name}" for name in untested)
         notes.append(f"no random set holds out {names}: nothing is known of how they are predicted")
+    if options.permutations and "between" in options.shuffles and not exchanges_blocks(people):
+        notes.append(
+            "numbers of images differ between participants, so that the test `between` exchanges "
+            "their means and is approximate"
+        )
     counts = [np.unique(one.target).size for one in study.cohorts.values()]
     notes.extend(
         f"data set {name}: all images have the same {options.target}"

@@ -23,9 +23,9 @@ from bidsface_facs.maps import Weights, above_percentile, entities_of
 from bidsface_facs.metrics import METRICS, within_participants
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.outcomes import Outcome
-from bidsface_facs.problem import Study
 from bidsface_facs.report import SCALES, label_of, p_text, variance_text
 from bidsface_facs.solving import Solved
+from bidsface_facs.study import Study
 
 Background = NDArray[np.float32] | None
 
@@ -147,7 +147,7 @@ def _slices(
     if weights.tested is not None and np.isfinite(weights.tested.z).any():
         significant = np.abs(weights.tested.z[weights.tested.p_fdr < 0.05])
         threshold = float(significant.min()) if len(significant) else None
-        values, label = np.nan_to_num(weights.tested.z), "bootstrap z"
+        values, label = np.nan_to_num(weights.tested.z), "z"
         fading = (
             "Voxels whose p, adjusted by the false discovery rate, is above 0.05 fade out."
             if threshold is not None

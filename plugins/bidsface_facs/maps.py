@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bidsface.analysis import Entities, Map, Model, Voxels
 from bidsface.numerics.linear import Floats
-from bidsface_facs.bootstrap import CoefficientMaps
+from bidsface_facs.coefficients import CoefficientMaps
 from bidsface_facs.models import parameters_of
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.outcomes import Outcome
@@ -21,6 +21,10 @@ STANDARDIZED = {
     "none": "images as they are",
 }
 """What a signature is to be multiplied with."""
+
+
+SD = {"bootstrap": "bootstrap", "larger": "the larger of bootstrap and jackknife"}
+"""Where standard deviations come from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +68,7 @@ def voxel_weights(
     images: NDArray[np.float32],
     voxels: Voxels,
     tested: CoefficientMaps | None,
-    per_voxel: bool,
+    options: FacsOptions,
 ) -> Weights:
     """Return the coefficients of voxels in all models of an outcome.
 
@@ -75,13 +79,13 @@ def voxel_weights(
         As the model saw them before any scaling on training images.
     voxels : Voxels
     tested : CoefficientMaps or None
-    per_voxel : bool
-        Voxels were scaled on training images: coefficients are turned into those of the images'
-        own units, so that they can be applied to new images.
+    options : FacsOptions
+        Where voxels were scaled on training images, coefficients are turned into those of the
+        images' own units, so that they can be applied to new images.
     """
     folds = images.T @ outcome.duals
     final = images.T @ outcome.final_dual
-    if per_voxel:
+    if options.standardize == "voxel":
         for number, rows in enumerate(outcome.training):
             folds[:, number] /= _variance(images[rows])
         final = final / _variance(images)
@@ -131,8 +135,12 @@ def weight_maps(weights: Weights, entities: Entities, options: FacsOptions) -> l
     if weights.tested is not None:
         tested = weights.tested
         maps += [
-            make("z", tested.z, "Coefficient over its bootstrap standard deviation"),
-            make("p", tested.p, "Two-tailed bootstrap p of the coefficient"),
+            make(
+                "z",
+                tested.z,
+                f"Coefficient over its SD ({SD[options.coefficient_sd]})",
+            ),
+            make("p", tested.p, "Two-tailed p of z"),
             make("pfdr", tested.p_fdr, "p, adjusted over voxels by the false discovery rate"),
         ]
     return maps

@@ -117,6 +117,10 @@ class FacsOptions(AnalysisOptions):
     """Score that is tested."""
     bootstraps: int = Field(5000, ge=0)
     """Resamples of the participants, for z and p of the coefficients; 0 for none."""
+    coefficient_sd: Literal["bootstrap", "larger"] = "larger"
+    """Standard deviation that z divides by: that of the bootstrap, or in every voxel the larger one
+    of bootstrap and jackknife. The bootstrap alone finds too much where the penalty is weak.
+    """
     map_percentile: float = Field(99.0, ge=0, lt=100)
     """Percentile of the absolute coefficients from which on figures show them in full."""
     dataset_column: str | None = None

@@ -9,21 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.numerics.linear import Floats
-from bidsface_facs.inference import Permutations, PermutationTest, Scoring, permutation_tests
-from bidsface_facs.metrics import Scored
-from bidsface_facs.models import build_splitter
+from bidsface_facs.inference import (
+    Permutations,
+    PermutationTest,
+    Run,
+    Scoring,
+    permutation_tests,
+)
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.prediction import (
     Fold,
     Prediction,
     Tuning,
     predict,
-    prepare,
-    prepare_standardized,
 )
+from bidsface_facs.problem import Prepared, Problem
 from bidsface_facs.regressors import ComponentRegressor
 from bidsface_facs.shuffles import child_seed
-from bidsface_facs.splits import GroupFolds, Split, inner_splits
 from bidsface_facs.targets import Scale
 
 REPORTED = (
@@ -34,67 +36,6 @@ REPORTED = (
 
 ALSO_TESTED: Mapping[str, str] = {"within": "within_pearson", "between": "between_pearson"}
 """What else is tested under a null hypothesis: what it is about."""
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What is to be predicted from one input.
-
-    Attributes
-    ----------
-    name : str
-        Of the input.
-    gram : ndarray of shape (n_images, n_images)
-        Of all data sets; the first ``n_own`` images are those to train on.
-    n_own : int
-    others : mapping of str to ndarray of int
-        Images of the other data sets.
-    people : ndarray of str, shape (n_images,)
-    target : ndarray of shape (n_images,)
-    covariates : ndarray of shape (n_images, q) or None
-    images : ndarray of shape (n_images, n_voxels) or None
-        Only where voxels are scaled on training images.
-    """
-
-    name: str
-    gram: Floats
-    n_own: int
-    others: Mapping[str, NDArray[np.intp]]
-    people: NDArray[np.str_]
-    target: Floats
-    covariates: Floats | None
-    images: NDArray[np.float32] | None = None
-
-    @property
-    def own(self) -> NDArray[np.intp]:
-        """Images to train on."""
-        return np.arange(self.n_own)
-
-    @property
-    def scored(self) -> Scored:
-        """What is known of the images of all data sets."""
-        return Scored(self.people, self.covariates)
-
-    @property
-    def own_scored(self) -> Scored:
-        """What is known of the images to train on."""
-        return self.scored[self.own]
-
-    @property
-    def own_target(self) -> Floats:
-        """Target of the images to train on."""
-        return self.target[: self.n_own]
-
-    def prepare(
-        self,
-        splits: Sequence[Split],
-        variance: float | None,
-        inner: Sequence[Sequence[Split]] | None,
-    ) -> list[Fold]:
-        """Find the components of every fold."""
-        if self.images is not None:
-            return prepare_standardized(self.images, splits, variance, inner)
-        return prepare(self.gram, splits, variance, inner)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,55 +102,13 @@ class Outcome:
         return np.array([fold.scores[metric] for fold in self.folds])
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Components of one problem.
-
-    Attributes
-    ----------
-    problem : Problem
-    folds : sequence of Fold
-    final : sequence of Fold
-        All images to train on, and those of every other data set to test on; of none where there
-        is no other.
-    """
-
-    problem: Problem
-    folds: Sequence[Fold]
-    final: Sequence[Fold]
-
-    @classmethod
-    def of(cls, problem: Problem, options: FacsOptions) -> Prepared:
-        """Find components for all folds.
-
-        Raises
-        ------
-        ValueError
-            If there are too few participants to hold some out.
-        """
-        people = problem.people[: problem.n_own]
-        splits = build_splitter(options).split(people)
-        whole = [(problem.own, rows) for rows in problem.others.values()]
-        whole = whole or [(problem.own, problem.own[:0])]
-        inner = whole_inner = None
-        if any(name in options.tuning for name in options.estimators):
-            fewest = min(len(np.unique(people[train])) for train, _ in splits)
-            dealt = GroupFolds(min(options.inner_splits, fewest))
-            inner = inner_splits(splits, people, dealt)
-            whole_inner = inner_splits(whole, people, dealt)
-        return cls(
-            problem,
-            problem.prepare(splits, options.variance, inner),
-            problem.prepare(whole, options.variance, whole_inner),
-        )
-
-
 def find_outcome(
     prepared: Prepared,
     estimator: str,
     regressor: ComponentRegressor,
     options: FacsOptions,
     seed: np.random.SeedSequence,
+    run: Run = map,
 ) -> Outcome:
     """Predict, score and test with one regression.
 
@@ -221,6 +120,8 @@ def find_outcome(
     options : FacsOptions
     seed : SeedSequence
         Of the permutations.
+    run : callable
+        Works on blocks of permutations, in threads where it wants to.
     """
     problem, folds, scale = prepared.problem, prepared.folds, Scale(options.transform)
     tuning = None
@@ -237,7 +138,7 @@ def find_outcome(
         estimator,
         chosen,
         [score_tested(problem, fold.test, own) for fold, own in zip(folds, found, strict=True)],
-        _tests(scoring, options, target, seed),
+        _tests(scoring, options, target, seed, run),
         np.column_stack(_fits(folds, chosen, target, scale)[0]),
         [fold.train for fold in folds],
         final,
@@ -276,14 +177,18 @@ def score_tested(problem: Problem, rows: NDArray[np.intp], found: Prediction) ->
 
 
 def _tests(
-    scoring: Scoring, options: FacsOptions, target: Floats, seed: np.random.SeedSequence
+    scoring: Scoring,
+    options: FacsOptions,
+    target: Floats,
+    seed: np.random.SeedSequence,
+    run: Run,
 ) -> dict[tuple[str, str], PermutationTest]:
     """Test every null hypothesis; keys are kinds of shuffles and metrics."""
     found: dict[tuple[str, str], PermutationTest] = {}
     for number, kind in enumerate(options.shuffles if options.permutations else ()):
         metrics = tuple(dict.fromkeys((options.test_metric, ALSO_TESTED.get(kind, "r2"))))
         permutations = Permutations(target, kind, options.permutations, child_seed(seed, number))
-        tests = permutation_tests(replace(scoring, metrics=metrics), permutations)
+        tests = permutation_tests(replace(scoring, metrics=metrics), permutations, run=run)
         found |= {(kind, metric): test for metric, test in tests.items()}
     return found
 

@@ -1,4 +1,4 @@
-"""The images of all data sets, those that models are trained on first."""
+"""What is to be predicted from one input, and its components."""
 
 from __future__ import annotations
 
@@ -8,96 +8,113 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface.analysis import Voxels
 from bidsface.numerics.linear import Floats
-from bidsface_facs.cohort import Cohort
-
-BLOCK = 4096
-"""Voxels at a time, so that their double-precision copy stays small."""
+from bidsface_facs.metrics import Scored
+from bidsface_facs.models import build_splitter
+from bidsface_facs.options import FacsOptions
+from bidsface_facs.prediction import Fold, prepare, prepare_standardized
+from bidsface_facs.splits import GroupFolds, Split, inner_splits
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
-    """Images of all data sets, those that models are trained on first.
+class Problem:
+    """What is to be predicted from one input.
 
     Attributes
     ----------
-    cohorts : mapping of str to Cohort
-        By data set; the first one is trained on. All on the same voxels.
+    name : str
+        Of the input.
+    gram : ndarray of shape (n_images, n_images)
+        Of all data sets; the first ``n_own`` images are those to train on.
+    n_own : int
+    others : mapping of str to ndarray of int
+        Images of the other data sets.
+    people : ndarray of str, shape (n_images,)
+    target : ndarray of shape (n_images,)
+    covariates : ndarray of shape (n_images, q) or None
+    images : ndarray of shape (n_images, n_voxels) or None
+        Only where voxels are scaled on training images.
     """
 
-    cohorts: Mapping[str, Cohort]
+    name: str
+    gram: Floats
+    n_own: int
+    others: Mapping[str, NDArray[np.intp]]
+    people: NDArray[np.str_]
+    target: Floats
+    covariates: Floats | None
+    images: NDArray[np.float32] | None = None
 
     @property
-    def own(self) -> Cohort:
-        """Return the data set that models are trained on."""
-        return next(iter(self.cohorts.values()))
+    def own(self) -> NDArray[np.intp]:
+        """Images to train on."""
+        return np.arange(self.n_own)
 
     @property
-    def voxels(self) -> Voxels:
-        """Voxels of all images."""
-        return self.own.voxels
+    def scored(self) -> Scored:
+        """What is known of the images of all data sets."""
+        return Scored(self.people, self.covariates)
 
     @property
-    def names(self) -> list[str]:
-        """Names of the data sets."""
-        return list(self.cohorts)
+    def own_scored(self) -> Scored:
+        """What is known of the images to train on."""
+        return self.scored[self.own]
 
     @property
-    def rows(self) -> dict[str, NDArray[np.intp]]:
-        """Images of every data set."""
-        sizes = [len(one.table) for one in self.cohorts.values()]
-        ends = np.cumsum([0, *sizes])
-        return {
-            name: np.arange(start, stop)
-            for name, start, stop in zip(self.cohorts, ends[:-1], ends[1:], strict=True)
-        }
+    def own_target(self) -> Floats:
+        """Target of the images to train on."""
+        return self.target[: self.n_own]
 
-    @property
-    def target(self) -> Floats:
-        """What is predicted, of all images."""
-        return np.concatenate([one.target for one in self.cohorts.values()])
-
-    @property
-    def covariates(self) -> Floats:
-        """Covariates of the stimulus, of all images."""
-        return np.vstack([one.covariates for one in self.cohorts.values()])
-
-    @property
-    def people(self) -> NDArray[np.str_]:
-        """Participant of every image; those of different data sets are different people."""
-        return np.concatenate(
-            [np.char.add(f"{name}/", one.people) for name, one in self.cohorts.items()]
-        )
+    def prepare(
+        self,
+        splits: Sequence[Split],
+        variance: float | None,
+        inner: Sequence[Sequence[Split]] | None,
+    ) -> list[Fold]:
+        """Find the components of every fold."""
+        if self.images is not None:
+            return prepare_standardized(self.images, splits, variance, inner)
+        return prepare(self.gram, splits, variance, inner)
 
 
-def scaled_images(
-    images: Sequence[NDArray[np.float32]], columns: NDArray[np.intp], per_image: bool
-) -> NDArray[np.float32]:
-    """Return the images of all data sets in some voxels, (n_images, n_columns).
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Components of one problem.
 
-    Parameters
+    Attributes
     ----------
-    images : sequence of ndarray of shape (n_own, n_voxels)
-        Of every data set.
-    columns : ndarray of int
-    per_image : bool
-        Scale every image to mean 0 and standard deviation 1 over the voxels; one that does not vary
-        becomes 0.
+    problem : Problem
+    folds : sequence of Fold
+    final : sequence of Fold
+        All images to train on, and those of every other data set to test on; of none where there
+        is no other.
     """
-    found = np.vstack([own[:, columns] for own in images])
-    if per_image:
-        for image in found:  # one after the other, so that there is no double-precision copy
-            values = image.astype(np.float64)
-            values -= values.mean()
-            image[:] = values / (values.std() or 1.0)
-    return found
 
+    problem: Problem
+    folds: Sequence[Fold]
+    final: Sequence[Fold]
 
-def inner_products(images: NDArray[np.float32]) -> Floats:
-    """Return ``images @ images.T`` in double precision."""
-    gram = np.zeros((len(images), len(images)))
-    for start in range(0, images.shape[1], BLOCK):
-        block = images[:, start : start + BLOCK].astype(np.float64)
-        gram += block @ block.T
-    return gram
+    @classmethod
+    def of(cls, problem: Problem, options: FacsOptions) -> Prepared:
+        """Find components for all folds.
+
+        Raises
+        ------
+        ValueError
+            If there are too few participants to hold some out.
+        """
+        people = problem.people[: problem.n_own]
+        splits = build_splitter(options).split(people)
+        whole = [(problem.own, rows) for rows in problem.others.values()]
+        whole = whole or [(problem.own, problem.own[:0])]
+        inner = whole_inner = None
+        if any(name in options.tuning for name in options.estimators):
+            fewest = min(len(np.unique(people[train])) for train, _ in splits)
+            dealt = GroupFolds(min(options.inner_splits, fewest))
+            inner = inner_splits(splits, people, dealt)
+            whole_inner = inner_splits(whole, people, dealt)
+        return cls(
+            problem,
+            problem.prepare(splits, options.variance, inner),
+            problem.prepare(whole, options.variance, whole_inner),
+        )

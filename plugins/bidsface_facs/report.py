@@ -12,8 +12,8 @@ from bidsface.analysis import Column, Entities, Summary, Table
 from bidsface_facs.metrics import METRICS
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.outcomes import Outcome
-from bidsface_facs.problem import Study
 from bidsface_facs.solving import Solved
+from bidsface_facs.study import Study
 from bidsface_facs.tables import ALL, MEAN
 
 SCALES = {"none": "{}", "log1p": "log(1 + {})", "rank": "normal score of {}"}

@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface.analysis import Voxels
 from bidsface.numerics.linear import Floats
-from bidsface_facs.bootstrap import CoefficientMaps, Moments, bootstrap, coefficient_maps
+from bidsface_facs.bootstrap import bootstrap, jackknife
+from bidsface_facs.coefficients import CoefficientMaps, coefficient_maps, with_larger_sd
 from bidsface_facs.controls import Control, find_controls
 from bidsface_facs.maps import Weights, voxel_weights
 from bidsface_facs.options import FacsOptions
-from bidsface_facs.outcomes import Outcome, Prepared, Problem, find_outcome
-from bidsface_facs.problem import Study, inner_products, scaled_images
+from bidsface_facs.outcomes import Outcome, find_outcome
+from bidsface_facs.problem import Prepared, Problem
 from bidsface_facs.regressors import ComponentRegressor
 from bidsface_facs.set_classifiers import CLASSIFIERS
 from bidsface_facs.shift import Shift, data_set_shift, shift_splits
 from bidsface_facs.splits import GroupFolds
+from bidsface_facs.study import Study, inner_products, scaled_images
 from bidsface_facs.targets import TRANSFORMS
 
 SETS = ("1", "2")
@@ -45,7 +46,8 @@ class Solved:
         What covariates and head motion predict with this input's models; those that use no image
         are in the first input only.
     shifts : mapping of str to Shift
-        How well images of every other data set are told from those that are trained on.
+        How well images of every other data set are told from those that are trained on; found in
+        the input with the most voxels.
     """
 
     name: str
@@ -56,18 +58,6 @@ class Solved:
     shifts: Mapping[str, Shift]
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """One regression in one input, for a worker."""
-
-    prepared: Prepared
-    gram: Floats
-    estimator: str
-    regressor: ComponentRegressor
-    options: FacsOptions
-    seeds: tuple[np.random.SeedSequence, np.random.SeedSequence]
-
-
 def solve_input(
     name: str,
     columns: NDArray[np.intp],
@@ -76,6 +66,7 @@ def solve_input(
     options: FacsOptions,
     seed: Seeds,
     mapper: Mapper,
+    shifts: bool,
 ) -> Solved:
     """Find everything that one input says.
 
@@ -91,6 +82,8 @@ def solve_input(
         Random stream of some names.
     mapper : callable
         Applies a function to items, in parallel.
+    shifts : bool
+        Whether data sets are to be told apart.
 
     Raises
     ------
@@ -102,22 +95,23 @@ def solve_input(
     )
     problem = _problem(name, images, study, options)
     prepared = Prepared.of(problem, options)
-    # The same permutations and resamples for all inputs and regressions.
-    seeds = seed("permutations"), seed("bootstrap")
-    gram = _final_gram(problem)
-    jobs = [
-        _Job(prepared, gram, estimator, regressor, options, seeds)
-        for estimator, regressor in regressors.items()
+    # The same permutations and resamples for all inputs.
+    outcomes = [
+        find_outcome(prepared, estimator, one, options, seed("permutations"), mapper)
+        for estimator, one in regressors.items()
     ]
-    found = list(mapper(_solve, jobs))
+    tested = _tested(problem, images, outcomes, options, seed("bootstrap"), mapper)
     voxels = study.voxels.take(columns)
     return Solved(
         name,
         len(columns),
-        [outcome for outcome, _ in found],
-        [_weights(outcome, moments, images, voxels, options) for outcome, moments in found],
-        find_controls(prepared, [outcome for outcome, _ in found], study, options),
-        _shifts(problem, options, seed),
+        outcomes,
+        [
+            voxel_weights(outcome, images[: problem.n_own], voxels, own, options)
+            for outcome, own in zip(outcomes, tested, strict=True)
+        ],
+        find_controls(prepared, outcomes, study, options),
+        _shifts(problem, options, seed) if shifts else {},
     )
 
 
@@ -147,36 +141,33 @@ def _final_gram(problem: Problem) -> Floats:
     return inner_products(own)
 
 
-def _solve(job: _Job) -> tuple[Outcome, Moments | None]:
-    options, problem = job.options, job.prepared.problem
-    outcome = find_outcome(job.prepared, job.estimator, job.regressor, options, job.seeds[0])
+def _tested(
+    problem: Problem,
+    images: NDArray[np.float32],
+    outcomes: Sequence[Outcome],
+    options: FacsOptions,
+    seed: np.random.SeedSequence,
+    mapper: Mapper,
+) -> list[CoefficientMaps | None]:
+    """Test the coefficients of every outcome's final model over resampled participants."""
     if not options.bootstraps:
-        return outcome, None
+        return [None] * len(outcomes)
     target = problem.own_target[:, None]
-    moments = bootstrap(
-        job.gram,
+    rest = (
+        _final_gram(problem),
         problem.people[: problem.n_own],
         TRANSFORMS[options.transform](target).transform(target)[:, 0],
-        outcome.final,
+        [outcome.final for outcome in outcomes],
         options.variance,
-        options.bootstraps,
-        job.seeds[1],
     )
-    return outcome, moments
-
-
-def _weights(
-    outcome: Outcome,
-    moments: Moments | None,
-    images: NDArray[np.float32],
-    voxels: Voxels,
-    options: FacsOptions,
-) -> Weights:
-    own = images[: len(outcome.final_dual)]
-    tested: CoefficientMaps | None = None
-    if moments is not None:
-        tested = coefficient_maps(moments, own)
-    return voxel_weights(outcome, own, voxels, tested, options.standardize == "voxel")
+    own = images[: problem.n_own]
+    drawn = [
+        coefficient_maps(one, own) for one in bootstrap(*rest, options.bootstraps, seed, run=mapper)
+    ]
+    if options.coefficient_sd == "bootstrap":
+        return list(drawn)
+    left_out = (coefficient_maps(one, own) for one in jackknife(*rest, run=mapper))
+    return [with_larger_sd(one, other) for one, other in zip(drawn, left_out, strict=True)]
 
 
 def _shifts(problem: Problem, options: FacsOptions, seed: Seeds) -> dict[str, Shift]:

@@ -14,8 +14,8 @@ from bidsface_facs.controls import CONTROLS
 from bidsface_facs.metrics import METRICS
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.outcomes import Outcome, Tested
-from bidsface_facs.problem import Study
 from bidsface_facs.solving import Solved
+from bidsface_facs.study import Study
 
 MEAN, ALL = "mean", "all"
 KINDS = ("within", "between", "both")

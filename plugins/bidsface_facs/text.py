@@ -43,6 +43,9 @@ CITATIONS: Mapping[str, str] = {
     "doi = {10.1016/j.neuroimage.2015.05.092}}",
     "efron1993": "@book{efron1993, author = {Efron, Bradley and Tibshirani, Robert J.}, "
     "title = {An Introduction to the Bootstrap}, publisher = {Chapman and Hall}, year = {1993}}",
+    "efron1981": "@article{efron1981, author = {Efron, Bradley and Stein, Charles}, title = {The "
+    "jackknife estimate of variance}, journal = {Annals of Statistics}, volume = {9}, "
+    "pages = {586--596}, year = {1981}, doi = {10.1214/aos/1176345462}}",
     "benjamini1995": "@article{benjamini1995, author = {Benjamini, Yoav and Hochberg, Yosef}, "
     "title = {Controlling the false discovery rate: a practical and powerful approach to multiple "
     "testing}, journal = {Journal of the Royal Statistical Society B}, volume = {57}, "
@@ -84,11 +87,16 @@ VALIDATION_TEXTS: Mapping[str, str] = {
     "leave-one-participant-out": "one at a time",
 }
 
+SD_TEXTS: Mapping[str, str] = {
+    "bootstrap": "",
+    "larger": ", or by that of the jackknife over participants [@efron1981] where it is larger,",
+}
+
 SHUFFLE_TEXTS: Mapping[str, str] = {
     "within": "shuffling the targets of every participant's own images (is there information on "
     "trials?)",
-    "between": "exchanging the participants' levels of the target, with their deviations from "
-    "them staying (is there information on people?)",
+    "between": "exchanging whole participants (is there information on people?), their blocks of "
+    "values where numbers of images allow it, else their means",
     "both": "doing both",
 }
 
@@ -158,8 +166,8 @@ def _maps(options: FacsOptions) -> list[str]:
         sentences.append(
             f"Participants were resampled {options.bootstraps} times [@efron1993], components and "
             "regression being fitted anew; z is the signature divided by the standard deviation "
-            "over resamples, p two-tailed from the normal distribution, adjusted over voxels by "
-            "the false discovery rate [@benjamini1995]."
+            f"over resamples{SD_TEXTS[options.coefficient_sd]}, p two-tailed from the normal "
+            "distribution, adjusted over voxels by the false discovery rate [@benjamini1995]."
         )
     return sentences
 
