@@ -13,6 +13,7 @@ from nilearn.signal import clean
 from scipy.stats import skew
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
 from validator import validator_issues
 
 from bidsface.demo.__main__ import STUDIES, main
@@ -170,7 +171,7 @@ def test_scores_are_distributed_as_real_ones(data_set):
     zeros, skewness, between = pd.DataFrame(found)[["zeros", "skew", "between"]].mean()
     assert 0.48 < zeros < 0.6
     assert 1.7 < skewness < 2.4
-    assert 0.67 < between < 0.8
+    assert 0.68 < between < 0.82
 
 
 def test_statistics_of_scores_without_variance_are_numbers():
@@ -324,7 +325,7 @@ def images_of(scan, trials):
 @pytest.fixture(scope="module")
 def scanned(coarse):
     design = PainDesign(seed=5, voxel_size_mm=9.0)
-    return {item.name: Images(design, item, coarse, 12) for item in DATA_SETS}
+    return {item.name: Images(design, item, coarse, 20) for item in DATA_SETS}
 
 
 def correlation(a, b):
@@ -338,7 +339,7 @@ def test_planted_patterns_are_where_the_truth_says(scanned, name):
     slope = between @ data.images / (between @ between)
     assert correlation(slope, data.maps.facs[name]) > 0.5
     within, heat = data.slopes(np.column_stack([data.scores, data.trials["temperature"]]))
-    assert correlation(within, data.maps.facs[name]) > 0.3
+    assert correlation(within, data.maps.facs[name]) > 0.25
     assert correlation(heat, data.maps.temperature) > 0.2
     patterns = np.column_stack([data.maps.temperature, data.maps.facs[name]])
     of_heat, of_score = np.linalg.lstsq(patterns, heat, rcond=None)[0]  # they overlap a little
@@ -378,9 +379,10 @@ def test_a_model_of_the_main_data_set_fails_on_the_second(scanned):
     """Scores of new participants of the same data set are predicted, those of the other not."""
     main, second = scanned["main"], scanned["second"]
     x, other = (standardized(data.images) for data in (main, second))
-    held_out = main.trials["label"].isin(sorted(set(main.trials["label"]))[::3]).to_numpy()
-    model = RidgeCV(np.logspace(2, 6, 9)).fit(x[~held_out], main.scores[~held_out])
-    assert r2_score(main.scores[held_out], model.predict(x[held_out])) > 0.1
+    ridge = RidgeCV(np.logspace(2, 6, 9))
+    new = cross_val_predict(ridge, x, main.scores, groups=main.trials["label"], cv=GroupKFold(5))
+    assert r2_score(main.scores, new) > 0.3
+    model = ridge.fit(x, main.scores)
     assert r2_score(second.scores, model.predict(other)) < 0
 
 

@@ -28,7 +28,7 @@ UNEVENNESS = 0.3
 """Standard deviation over voxels of a pattern's random modulation."""
 ACTIVATION = 0.5
 """Standard deviation over the brain of the response to any painful stimulus (noise SD)."""
-SHIFT, SHIFT_ON_PATTERN = 0.4, 1.5
+SHIFT, SHIFT_ON_PATTERN = 0.4, 1.0
 """Of the scanner shift: standard deviation of its smooth random part, and its part along the main
 data set's pattern of expression (noise SD)."""
 

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-GOLDEN = (np.sqrt(5) - 1) / 2
-EXTREME = 0.02
-"""Share at either end of the distribution of participants that nobody is drawn from."""
+BLOCK = 10
+"""Participants among whom every tenth of the distribution occurs once."""
+PLACE = (0.25, 0.75)
+"""Where in their tenth they may be; nobody is at the distribution's very ends."""
 SCALE, POWER = 10.0, 1.5
 """A score is ``SCALE * max(latent, 0) ** POWER``: that skews like real scores do."""
 LARGEST = 64
-WITHIN = 0.34
+WITHIN = 0.37
 """Standard deviation over trials of the latent variable."""
 PER_DEGREE = 0.18
 """Change of the latent variable with the temperature (1 / degree Celsius)."""
@@ -23,9 +24,8 @@ MIDDLE = 47.5
 def draw_expressiveness(rng: np.random.Generator, mean: float, number: int) -> NDArray[np.float64]:
     """Draw how expressive each participant is.
 
-    The normal distribution's quantiles are taken at steps of the golden ratio from a random start,
-    which spreads any number of participants evenly over it, so that small studies have
-    expressive and stoic participants too.
+    Of every ten participants, one is from each tenth of the normal distribution, in random order:
+    small studies have expressive and stoic participants too.
 
     Parameters
     ----------
@@ -39,8 +39,10 @@ def draw_expressiveness(rng: np.random.Generator, mean: float, number: int) -> N
     ndarray of shape (number,)
         The first ones do not depend on `number`.
     """
-    share = (rng.random() + GOLDEN * np.arange(number)) % 1
-    return np.asarray(mean + norm.ppf(EXTREME + (1 - 2 * EXTREME) * share))
+    n_blocks = -(-number // BLOCK)
+    blocks = [rng.permutation(BLOCK) + rng.uniform(*PLACE, BLOCK) for _ in range(n_blocks)]
+    share = np.concatenate(blocks)[:number] / BLOCK
+    return np.asarray(mean + norm.ppf(share))
 
 
 def draw_scores(
