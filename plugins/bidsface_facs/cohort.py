@@ -106,7 +106,7 @@ def _cohort(
         _without_partial(pd.concat(tables, ignore_index=True)),
         voxels,
         {name: mask[voxels.index] for name, mask in regions.items()},
-        _shared([_map(one, IMAGES).entities for one in participants]),
+        shared_entities([_map(one, IMAGES).entities for one in participants]),
     )
 
 
@@ -161,7 +161,8 @@ def _without_partial(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns=motion) if table[motion].isna().any(axis=None) else table
 
 
-def _shared(entities: Sequence[Entities]) -> dict[str, str]:
+def shared_entities(entities: Sequence[Entities]) -> dict[str, str]:
+    """Return what names of the group's results have in common with those of all participants."""
     first = entities[0]
     return {
         key: value

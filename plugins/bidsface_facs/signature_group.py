@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsface.analysis import Column, Figure, ParticipantResults, Results, Summary, Table
+from bidsface.analysis import Column, Entities, Figure, ParticipantResults, Results, Summary, Table
 from bidsface.statistics import fdr, mean_interval, signed_rank_p, smallest_signed_rank_p
 from bidsface_facs import text
+from bidsface_facs.cohort import shared_entities
 from bidsface_facs.expression import MEASURES
 from bidsface_facs.signature import SignatureOptions
 from bidsface_facs.signature_figures import expression_figure
@@ -61,14 +62,15 @@ def signature_group(
     if not filled:
         return Results(warnings=["no participant has results of this analysis"])
     frame = pd.concat(filled, ignore_index=True)
+    entities = shared_entities([item.entities for one in participants for item in one.tables])
     scores = _class_rows(frame)
-    tables = [Table("scores", scores, SCORE_COLUMNS, {}, "Expression of signatures by class")]
+    tables = [Table("scores", scores, SCORE_COLUMNS, entities, "Expression of signatures by class")]
     summaries = [_summary(scores, "Expression of signatures (correlation)", "trial_type")]
     related = _target_rows(frame) if options.target is not None else pd.DataFrame()
     notes = []
     if len(related):
         title = f"Correlation of expression with {options.target}, within participants"
-        tables.append(Table("correlations", related, CORRELATION_COLUMNS, {}, title))
+        tables.append(Table("correlations", related, CORRELATION_COLUMNS, entities, title))
         summaries.append(_summary(related, title, None))
     elif options.target is not None:
         notes.append(f"no participant has enough values of {options.target} to correlate")
@@ -77,7 +79,9 @@ def signature_group(
     methods = text.signature_group_methods(options)
     return Results(
         tables=tables,
-        figures=[_figure(name, own) for name, own in frame.groupby("signature", sort=False)],
+        figures=[
+            _figure(name, own, entities) for name, own in frame.groupby("signature", sort=False)
+        ],
         summaries=summaries,
         methods=methods,
         citations=text.citations_of(methods),
@@ -152,7 +156,7 @@ def _summary(frame: pd.DataFrame, title: str, by: str | None) -> Summary:
     return Summary(title, pd.DataFrame(rows), caption)
 
 
-def _figure(name: Any, frame: pd.DataFrame) -> Figure:
+def _figure(name: Any, frame: pd.DataFrame, entities: Entities) -> Figure:
     means = frame.groupby(["participant_id", "trial_type"], sort=False)["correlation"].mean()
     flat = means.reset_index()
     return Figure(
@@ -163,7 +167,7 @@ def _figure(name: Any, frame: pd.DataFrame) -> Figure:
         f"Expression of {name}",
         "Dots: participants' mean correlation of images with the signature; lines: mean over "
         "participants.",
-        {"contrast": str(name)},
+        {**entities, "contrast": str(name)},
     )
 
 
