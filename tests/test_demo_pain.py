@@ -419,7 +419,9 @@ def calls_of(monkeypatch, tmp_path, codes, *arguments):
 
 def test_both_data_sets_are_analysed_and_then_the_group(monkeypatch, tmp_path):
     code, calls = calls_of(monkeypatch, tmp_path, [0, 1, 0], "--study", "pain")
-    end = ["--recipe", "facs-regression", "--nprocs", "1"]
+    end = ["--recipe", "facs-regression", "--nprocs", "1", "--set"]
+    end += [f"analyses.facs.{name}=1000" for name in ("permutations", "bootstraps")]
+    end += ["analyses.facs.covariates=[temperature]"]
     second = "DIR/second/bidsface"
     assert calls == [
         ["DIR/bids", "DIR/bidsface", "participant", *end],
@@ -435,7 +437,8 @@ def test_a_usage_error_ends_the_analysis(monkeypatch, tmp_path):
     )
     assert code == 2
     assert len(calls) == 1
-    assert calls[0][:3] == ["DIR/bids", "DIR/bidsface-other", "participant"]
+    end = ["--recipe", "some/other.yaml", "--nprocs", "1"]  # none of the settings of its own recipe
+    assert calls[0] == ["DIR/bids", "DIR/bidsface-other", "participant", *end]
 
 
 def test_faces_are_the_default(monkeypatch, tmp_path):
