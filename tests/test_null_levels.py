@@ -113,3 +113,15 @@ def test_calibrated_group_is_that_of_the_tables(load):
         assert row["p"] == pytest.approx(study.class_p(found, words))
     (p, _) = dict(study.compared_p("tasks", families)).values()
     assert told.differences["p"].iloc[0] == pytest.approx(p)
+
+
+def test_expression_scores(load):
+    study = load("null_facs")
+    rates = check(load, study.QUICK.part().kinds, study.QUICK, 30)
+    wrong = [rate for name, rate in rates.items() if name.startswith(study.WRONG)]
+    assert max(wrong) > 0.25
+
+
+def test_expression_scores_with_chosen_penalties_and_coefficients(load):
+    study = load("null_facs")
+    check(load, study.SLOW.part().kinds, study.SLOW, 20)
