@@ -44,10 +44,17 @@ def interactive_view(
             nib.Nifti1Image(flat.reshape(grid.shape), grid.affine),
             bg_img=nib.Nifti1Image(np.asarray(below, np.float32), grid.affine),
             threshold=1e-12 if threshold is None else threshold,
-            title=escape(title),
             black_bg=False,
             resampling_interpolation="nearest",
         )
+        page = str(view.get_standalone())
     # Names of elements are random, and equal results have to be equal files.
-    page = str(view.get_standalone())
-    return re.sub(r"(?<=-)[0-9a-f]{32}(?=\W)", "view", page)
+    page = re.sub(r"(?<=-)[0-9a-f]{32}(?=\W)", "view", page)
+    return _with_title(page, escape(title))
+
+
+def _with_title(page: str, title: str) -> str:
+    """Put a title above the slices, where there is room for all of it."""
+    head = f'<h1 style="font: bold 1rem sans-serif; margin: 0 0 .5rem">{title}</h1>'
+    page = re.sub(r"<title>.*?</title>", lambda _: f"<title>{title}</title>", page, count=1)
+    return re.sub(r"<body[^>]*>", lambda found: found[0] + head, page, count=1)
