@@ -14,6 +14,7 @@ from bidsface_facs.coefficients import CoefficientMaps
 from bidsface_facs.models import parameters_of
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.outcomes import Outcome
+from bidsface_facs.study import BLOCK
 
 STANDARDIZED = {
     "image": "images scaled to mean 0 and standard deviation 1 over the voxels of the map",
@@ -83,15 +84,30 @@ def voxel_weights(
         Where voxels were scaled on training images, coefficients are turned into those of the
         images' own units, so that they can be applied to new images.
     """
-    folds = images.T @ outcome.duals
-    final = images.T @ outcome.final_dual
+    every = weighted_sums(images, np.column_stack([outcome.duals, outcome.final_dual]))
+    folds, final = every[:, :-1], every[:, -1]
     if options.standardize == "voxel":
         for number, rows in enumerate(outcome.training):
             folds[:, number] /= _variance(images[rows])
-        final = final / _variance(images)
+        final /= _variance(images)
     mean = images.mean(axis=0, dtype=np.float64)
     offset = outcome.final_intercept - float(mean @ final)
     return Weights(outcome, voxels, folds, final, offset, tested)
+
+
+def weighted_sums(images: NDArray[np.float32], duals: Floats) -> Floats:
+    """Return ``images.T @ duals`` in double precision, of which the images have no copy as a whole.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, n_voxels)
+    duals : ndarray of shape (n_images, m)
+    """
+    found = np.empty((images.shape[1], duals.shape[1]))
+    for start in range(0, images.shape[1], BLOCK):
+        part = slice(start, start + BLOCK)
+        found[part] = images[:, part].T.astype(np.float64) @ duals
+    return found
 
 
 def _variance(images: NDArray[np.float32]) -> Floats:
