@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -290,6 +291,10 @@ class Analysis(ABC):
     def columns_used(self, options: Any) -> Sequence[str]:
         """Return the columns of ``participants.tsv`` that the group level reads."""
         return getattr(options, "covariates", ())
+
+    def files_used(self, options: Any) -> Sequence[Path]:
+        """Return further files that the participant level reads; a change of theirs redoes it."""
+        return ()
 
     def tables_used(self, options: Any) -> Sequence[TableFilter]:
         """Return which tables of a participant this analysis reads, by ``participant.tables``.

@@ -66,7 +66,7 @@ class UnitTables:
     ----------
     found : tuple of FoundTables
     states : mapping of str to str
-        BIDS URI and state of every table.
+        BIDS URI and state of every table, and of the other files that the analysis names.
     sidecars : mapping of str to mapping
         What their JSON files say, by the URI of the table.
     """
@@ -290,15 +290,17 @@ def _input_states(
 def _unit_tables(
     analysis: str, label: str, dataset: Dataset, loaded: LoadedRecipe, plugins: Plugins
 ) -> UnitTables:
-    """Find the tables that an analysis reads of a participant, and their states."""
+    """Find the tables that an analysis reads of a participant, and the states of its files."""
     if analysis == OVERVIEW:
         return UnitTables()
     kind = build_analysis(analysis, loaded, plugins, random_seed=0)
-    found = dataset.tables(label, kind.tables_used(loaded.options[analysis]))
+    options = loaded.options[analysis]
+    found = dataset.tables(label, kind.tables_used(options))
     files = {dataset.uri(file.path): file for one in found for file in one.files}
+    paths = [*(file.path for file in files.values()), *kind.files_used(options)]
     return UnitTables(
         found,
-        {uri: file_state(file.path) for uri, file in files.items()},
+        {dataset.uri(path): file_state(path) for path in paths},
         {uri: file.sidecar for uri, file in files.items()},
     )
 

@@ -151,7 +151,12 @@ def test_events_without_a_target_are_left_out_and_told_of():
     ("columns", "given", "words"),
     [
         ({"facs": "much"}, {}, "sub-01.*column 'facs'.*numbers or n/a.*'much'"),
-        ({"facs": "n/a"}, {}, "sub-01: no event has a value of 'facs'"),
+        ({"facs": "n/a"}, {}, "sub-01: no event has a value of facs"),
+        (
+            {"temperature": "n/a"},
+            {"covariates": ["temperature"]},
+            "no event has a value of facs and temperature.*12 of 12 events have no temperature",
+        ),
         ({}, {"target": "aus"}, "no column 'aus'; it has onset, duration"),
         ({}, {"covariates": ["heat"]}, "no column 'heat'"),
         ({"facs": "-2"}, {"transform": "log1p"}, "facs has values of -1 or less"),
@@ -196,7 +201,7 @@ def test_targets_from_another_table(key):
 
 def test_tables_that_do_not_fit_are_named():
     frame = pd.DataFrame({"rating": [1.0, 2.0]})
-    short = beh_table(frame, task="pain")
+    short = beh_table(frame, task="pain", run="1")
     participant = replace(make_participant(), input_tables=(short,))
     given = {"target": "rating", "target_table": {"suffix": "beh"}}
     with pytest.raises(InputError, match=r"beh.tsv: 2 rows for 6 events of the run"):
@@ -204,9 +209,51 @@ def test_tables_that_do_not_fit_are_named():
     participant = replace(participant, input_tables=(short, short))
     with pytest.raises(InputError, match="both belong to it"):
         participant_results(participant, **given)
+    long = beh_table(pd.DataFrame({"rating": np.arange(6.0)}), task="pain")
+    participant = replace(make_participant(), input_tables=(long,))
+    with pytest.raises(InputError, match="belongs to several runs"):
+        participant_results(participant, **given)
     participant = replace(participant, input_tables=())
     with pytest.raises(InputError, match="no event has a value"):
         participant_results(participant, **given)
+
+
+@pytest.mark.parametrize("rating_onsets", [[10.0, 10.05], [10.0, 30.0]])
+def test_onsets_that_do_not_tell_events_apart_are_refused(rating_onsets):
+    participant = make_participant(n=2)
+    samples = participant.samples("trials", "pain")
+    own = replace(samples, table=samples.table.assign(onset=[10.0, 10.08], block="run-1"))
+    frame = pd.DataFrame({"rating": [1.0, 2.0], "onset": rating_onsets})
+    participant = replace(
+        participant, kinds={"pain": own}, input_tables=(beh_table(frame, task="pain"),)
+    )
+    with pytest.raises(InputError, match="do not tell"):
+        participant_results(
+            participant, target="rating", target_table={"suffix": "beh", "key": "onset"}
+        )
+
+
+def test_one_value_for_all_events_and_runs():
+    table_ = beh_table(pd.DataFrame({"rating": [3.0]}))
+    participant = replace(make_participant(), input_tables=(table_,))
+    results = participant_results(
+        participant, target="rating", target_table={"suffix": "phenotype/scores"}
+    )
+    assert table(results, "trials")["target"].eq(3.0).all()
+
+
+def test_runs_that_differ_in_other_entities_have_tables_of_their_own():
+    participant = make_participant(n=4)
+    samples = participant.samples("trials", "pain")
+    blocks = ["task-pain_acq-a", "task-pain_acq-a", "task-pain_acq-b", "task-pain_acq-b"]
+    own = replace(samples, table=samples.table.assign(block=blocks, run_index="1"))
+    tables = tuple(
+        beh_table(pd.DataFrame({"rating": values}), task="pain", acq=acq)
+        for acq, values in (("a", [1.0, 2.0]), ("b", [3.0, 4.0]))
+    )
+    participant = replace(participant, kinds={"pain": own}, input_tables=tables)
+    results = participant_results(participant, target="rating", target_table={"suffix": "beh"})
+    assert table(results, "trials")["target"].tolist() == [1, 2, 3, 4]
 
 
 def test_targets_from_action_units(tmp_path):
@@ -452,6 +499,17 @@ def test_column_of_participants_splits_data_sets():
         analyse(people, table=pd.DataFrame(index=labels), **given)
     with pytest.raises(InputError, match="no participant with images has site 'c'"):
         analyse(people, table=sites, **{**given, "train_dataset": "c"})
+    sites.loc["02", "site"] = "n/a"
+    results = analyse(people, table=sites, **given)
+    assert any("sub-02 has no site" in line for line in results.warnings)
+    assert "sub-02" not in set(table(results, "predictions")["participant_id"])
+
+
+def test_other_data_set_may_not_be_called_like_this_one():
+    options = options_of(permutations=0, bootstraps=0)
+    other = of_data_set(gathered(Facs("facs", 0), cohort(3), options), "main")
+    with pytest.raises(InputError, match="main is the name of a data set of this study"):
+        analyse(cohort(5), others=other, permutations=0, bootstraps=0)
 
 
 def test_results_do_not_depend_on_the_order_of_the_work():
@@ -471,8 +529,38 @@ def test_too_few_participants():
     results = analyse(cohort(2))
     assert not results.maps
     assert "at least 3" in results.warnings[0]
-    with pytest.raises(InputError, match="5 groups of participants need as many"):
-        analyse(cohort(4))
+    results = analyse(cohort(4), permutations=0, bootstraps=0)
+    assert set(table(results, "predictions")["fold"]) == {"1", "2", "3", "4"}
+    assert any("4 participants make as many groups, not 5" in line for line in results.warnings)
+
+
+@pytest.mark.parametrize("permutations", [0, 19])
+def test_targets_that_are_all_zero_are_reported_without_a_traceback(permutations):
+    people = [with_events(one, facs="0") for one in cohort(5)]
+    results = analyse(people, permutations=permutations, bootstraps=5)
+    assert np.isnan(score(results))
+    assert results.figures
+    assert not any("nan" in line for line in results.highlights)
+    assert any("all images have the same facs" in line for line in results.warnings)
+
+
+def test_one_image_per_participant():
+    people = [make_participant(f"{n:02d}", n=1) for n in range(1, 11)]
+    results = analyse(
+        people,
+        inputs={"wholebrain": {"region": "brain"}},
+        validation="leave-one-participant-out",
+        permutations=19,
+        bootstraps=5,
+    )
+    assert np.isnan(score(results))
+    assert np.isfinite(score(results, fold="pooled"))
+    assert any("one image" in line for line in results.warnings)
+
+
+def test_prediction_beyond_covariates_is_tested(found):
+    assert score(found, metric="partial_pearson", column="p_within") == 1 / 200
+    assert score(found, metric="partial_pearson", roi="m1", column="p_within") > 0.05
 
 
 def test_missing_region_leaves_its_inputs_out():
@@ -526,3 +614,7 @@ def test_options_that_contradict_each_other():
         options_of(dataset_column="site")
     with pytest.raises(ValidationError, match="not from both"):
         options_of(target_table={"suffix": "beh"}, action_units={})
+    with pytest.raises(ValidationError, match="no standard deviation"):
+        options_of(bootstraps=1)
+    with pytest.raises(ValidationError, match="less than 1"):
+        options_of(variance=1)

@@ -27,7 +27,6 @@ from bidsface_facs.metrics import METRICS, Scored
 from bidsface_facs.prediction import Tuning, predict, prepare, prepare_standardized
 from bidsface_facs.regressors import REGRESSORS
 from bidsface_facs.splits import (
-    SPLITTERS,
     GroupFolds,
     GroupShuffle,
     LeaveOneParticipantOut,
@@ -247,8 +246,7 @@ def test_too_few_participants(splitter, n, words):
 
 
 def test_splitters_have_names():
-    assert SPLITTERS["group-shuffle-split"]() == GroupShuffle(5, 0.3, 42)
-    assert set(SPLITTERS) == {"group-k-fold", "group-shuffle-split", "leave-one-participant-out"}
+    assert GroupShuffle() == GroupShuffle(5, 0.3, 42)
 
 
 @pytest.mark.parametrize("original", [False, True])

@@ -11,7 +11,7 @@ from facs_study import BRAIN, GRID, M1, N_VOXELS, make_participant, planted_patt
 
 from bidsface.derivatives.tables import check_columns
 from bidsface.errors import InputError, RecipeError
-from bidsface_facs.expression import cosine, express
+from bidsface_facs.expression import express, standardized
 from bidsface_facs.signature import Signature, SignatureOptions
 
 NAME = "space-MNI152NLin2009cAsym_desc-facs_stat-weight_statmap.nii.gz"
@@ -55,7 +55,10 @@ def test_measures_equal_numpy():
     np.testing.assert_allclose(
         found["correlation"], [np.corrcoef(x, pattern)[0, 1] for x in images]
     )
-    assert cosine(pattern, 3 * pattern) == pytest.approx(1)
+    scaled = standardized(np.vstack([images, np.ones((1, 30))]))
+    expected = (images - images.mean(1, keepdims=True)) / images.std(1, keepdims=True)
+    np.testing.assert_allclose(scaled[:-1], expected)
+    assert not scaled[-1].any()
     assert np.isnan(express(np.zeros((1, 30)), pattern)["cosine"]).all()
     assert np.isnan(express(np.ones((1, 30)), pattern)["correlation"]).all()
 
@@ -69,6 +72,25 @@ def test_images_are_compared_where_the_map_is_not_0(path):
     np.testing.assert_allclose(frame["dot"], expected, rtol=1e-5)
     correlation = [np.corrcoef(x[used], planted_pattern()[used])[0, 1] for x in X]
     np.testing.assert_allclose(frame["correlation"], correlation, rtol=1e-5)
+
+
+def test_dot_product_with_scaled_images_is_the_prediction_up_to_the_intercept(path):
+    participant = make_participant()
+    results = participant_results(path, participant, standardize="image")
+    X = participant.samples("trials", "pain").X[:, planted_pattern() != 0].astype(float)
+    X = (X - X.mean(axis=1, keepdims=True)) / X.std(axis=1, keepdims=True)
+    expected = X @ planted_pattern()[planted_pattern() != 0]
+    np.testing.assert_allclose(table(results, "predictions")["dot"], expected, rtol=1e-5)
+
+
+def test_space_in_a_plain_name_is_understood(tmp_path):
+    name = "nps_space-MNI152NLin2009cAsym.nii.gz"
+    path = written(tmp_path, planted_pattern(), name=name)
+    assert len(table(participant_results(path), "predictions")) == 12
+
+
+def test_maps_are_files_that_the_analysis_uses(path):
+    assert [str(one) for one in Signature("expression", 0).files_used(options_of(path))] == [path]
 
 
 def test_only_voxels_of_the_region_count(tmp_path):

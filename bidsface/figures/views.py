@@ -49,6 +49,7 @@ def interactive_view(
         )
         page = str(view.get_standalone())
     # Names of elements are random, and equal results have to be equal files.
+    page = re.sub(r'<link\s[^>]*rel="[^"]*icon[^>]*>', "", page)  # would be fetched from the web
     page = re.sub(r"(?<=-)[0-9a-f]{32}(?=\W)", "view", page)
     return _with_title(page, escape(title))
 

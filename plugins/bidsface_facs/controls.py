@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bidsface.numerics.linear import Floats
@@ -13,9 +13,10 @@ from bidsface_facs.baselines import (
     training_mean,
 )
 from bidsface_facs.options import FacsOptions
-from bidsface_facs.outcomes import Outcome, Tested, known_scores, pool_tested, score_tested
-from bidsface_facs.prediction import Prediction
+from bidsface_facs.outcomes import Tested, known_scores, pool_tested, score_tested
+from bidsface_facs.prediction import Prediction, Tuning
 from bidsface_facs.problem import Prepared
+from bidsface_facs.regressors import ComponentRegressor
 from bidsface_facs.study import Study
 from bidsface_facs.targets import Scale
 
@@ -56,15 +57,19 @@ class Control:
 
 
 def find_controls(
-    prepared: Prepared, outcomes: Sequence[Outcome], study: Study, options: FacsOptions
+    prepared: Prepared,
+    regressors: Mapping[str, ComponentRegressor],
+    study: Study,
+    options: FacsOptions,
 ) -> list[Control]:
     """Return all controls of one input.
+
+    Where covariates predict first, penalties are chosen for what they leave.
 
     Parameters
     ----------
     prepared : Prepared
-    outcomes : sequence of Outcome
-        With the regressions that were chosen.
+    regressors : mapping of str to ComponentRegressor
     study : Study
     options : FacsOptions
     """
@@ -85,7 +90,12 @@ def find_controls(
         if not values.shape[1]:
             continue
         controls.append(control(name, covariate_prediction(folds, target, values, scale)))
-        for one in outcomes:
-            found = stacked_prediction(folds, one.regressors, target, values, scale)
-            controls.append(control(f"{name}_and_brain", found, one.estimator))
+        for estimator, regressor in regressors.items():
+            chosen = [regressor] * len(folds)
+            if estimator in options.tuning:
+                beyond = Scale(options.transform, values)
+                tuning = Tuning(regressor, problem.own_scored, beyond)
+                chosen = tuning.tuned(folds, problem.own_target)
+            found = stacked_prediction(folds, chosen, target, values, scale)
+            controls.append(control(f"{name}_and_brain", found, estimator))
     return sorted(controls, key=lambda one: list(CONTROLS).index(one.name))

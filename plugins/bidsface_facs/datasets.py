@@ -13,11 +13,13 @@ from bidsface_facs.options import FacsOptions
 OWN = "main"
 """Name of the data set that is trained on, where no column names it."""
 
+MISSING = "n/a"
+
 
 def split_data_sets(
     participants: Sequence[ParticipantResults], table: pd.DataFrame, options: FacsOptions
-) -> dict[str, list[ParticipantResults]]:
-    """Return the participants by data set; the first data set is the one to train on.
+) -> tuple[dict[str, list[ParticipantResults]], list[str]]:
+    """Return the participants by data set, the one to train on first, and notes on those left out.
 
     Parameters
     ----------
@@ -30,19 +32,31 @@ def split_data_sets(
     Raises
     ------
     InputError
-        If the column of data sets is missing, or no participant is in the one to train on.
+        If the column of data sets is missing, no participant is in the one to train on, or data
+        sets have one name.
     """
     own = options.train_dataset or OWN
     found: dict[str, list[ParticipantResults]] = {own: []}
-    for one in participants:
-        name = one.dataset or _named(one.label, table, options) or own
-        found.setdefault(name, []).append(one)
+    notes = []
+    for one in (one for one in participants if not one.dataset):
+        name = _named(one.label, table, options) or own
+        if name == MISSING:
+            notes.append(f"participants.tsv: sub-{one.label} has no {options.dataset_column}")
+        else:
+            found.setdefault(name, []).append(one)
+    for one in (one for one in participants if one.dataset):
+        if one.dataset in found and not found[one.dataset][-1].dataset:
+            raise InputError(
+                f"--derivatives {one.dataset}=...: {one.dataset} is the name of a data set of this "
+                "study; give the other one another name"
+            )
+        found.setdefault(one.dataset, []).append(one)
     if not found[own]:
         raise InputError(
             f"participants.tsv: no participant with images has {options.dataset_column} "
             f"{own!r}; there are {', '.join(name for name in found if name != own)}"
         )
-    return found
+    return found, notes
 
 
 def _named(label: str, table: pd.DataFrame, options: FacsOptions) -> str | None:
@@ -56,5 +70,5 @@ def _named(label: str, table: pd.DataFrame, options: FacsOptions) -> str | None:
             f"{', '.join(table.columns) or 'none'}"
         )
     if label not in table.index or table[column][label] in ("", "n/a"):
-        raise InputError(f"participants.tsv: sub-{label} has no {column}")
+        return MISSING
     return str(table[column][label])

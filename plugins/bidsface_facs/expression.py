@@ -45,9 +45,17 @@ def express(images: NDArray[np.floating], pattern: NDArray[np.floating]) -> dict
     }
 
 
-def cosine(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """Return the cosine of the angle between two patterns; NaN if one of them is 0."""
-    return float(express(one[None], other)["cosine"][0])
+def standardized(images: NDArray[np.floating]) -> Floats:
+    """Return images scaled to mean 0 and standard deviation 1 over voxels; constant ones are 0.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, n_voxels)
+    """
+    values = np.asarray(images, dtype=np.float64)
+    deviations = values - values.mean(axis=1, keepdims=True)
+    spread = values.std(axis=1, keepdims=True)
+    return np.divide(deviations, spread, out=np.zeros_like(deviations), where=spread > 0)
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:

@@ -118,11 +118,11 @@ def _score_panel(axes: Axes, columns: Sequence[ScoreColumn]) -> None:
         if len(known) > 1 and np.ptp(known) > 0:
             drawn: Any = axes.violinplot(known, [place], widths=0.8, showextrema=False)
             drawn["bodies"][0].set(facecolor=FAINT, alpha=0.35, edgecolor="none")
+        if not len(column.folds):
+            continue
         colour = PALETTE[place % len(PALETTE)]
         spread = np.linspace(-0.12, 0.12, len(column.folds)) if len(column.folds) > 1 else [0.0]
         axes.plot(place + np.asarray(spread), column.folds, "o", color=colour, markersize=4, mew=0)
-        if not len(column.folds):
-            continue
         mean = float(np.mean(column.folds))
         axes.plot([place - 0.28, place + 0.28], [mean, mean], color=INK, linewidth=2)
         stars = star_text(column.p)

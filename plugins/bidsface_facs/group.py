@@ -58,7 +58,7 @@ def predict_group(
     present = with_images(participants)
     if not present:
         return Results(warnings=["no participant has images of this analysis"])
-    data_sets = split_data_sets(present, people, options)
+    data_sets, left_out = split_data_sets(present, people, options)
     own = next(iter(data_sets.values()))
     if len(own) < FEWEST:
         return Results(
@@ -70,18 +70,13 @@ def predict_group(
     cohorts, notes = read_cohorts(data_sets)
     study = Study(cohorts)
     inputs, missing = _inputs(study, options)
-    try:
-        largest = max(inputs, key=lambda name: len(inputs[name]))
-        solved = [
-            solve_input(
-                name, columns, study, regressors, options, seed, mapper, shifts=name == largest
-            )
-            for name, columns in inputs.items()
-        ]
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    largest = max(inputs, key=lambda name: len(inputs[name]))
+    solved = [
+        solve_input(name, columns, study, regressors, options, seed, mapper, shifts=name == largest)
+        for name, columns in inputs.items()
+    ]
     background = mean_background(own, study.voxels.grid)
-    return _results(study, solved, background, [*notes, *missing], options)
+    return _results(study, solved, background, [*left_out, *notes, *missing], options)
 
 
 def _inputs(study: Study, options: FacsOptions) -> tuple[dict[str, NDArray[np.intp]], list[str]]:
@@ -93,7 +88,7 @@ def _inputs(study: Study, options: FacsOptions) -> tuple[dict[str, NDArray[np.in
         if mask is None:
             notes.append(f"input {name}: a region that it is made of was found in nobody")
         elif mask.sum() < 2:
-            notes.append(f"input {name}: there are no voxels that all participants have")
+            notes.append(f"input {name}: fewer than 2 of its voxels are there in all participants")
         else:
             found[name] = np.flatnonzero(mask)
     if not found:
@@ -112,7 +107,7 @@ def _results(
     scores = tables.score_table(solved, study, options, entities)
     permuted = tables.permutation_table(solved, options, entities)
     weights = [own for one in solved for own in one.weights]
-    methods = text.group_methods(options, len(study.cohorts) > 1)
+    methods = text.group_methods(options, len(study.cohorts) > 1, any(one.shifts for one in solved))
     return Results(
         maps=[item for own in weights for item in weight_maps(own, entities, options)],
         tables=[
@@ -154,15 +149,30 @@ def _warnings(study: Study, solved: Sequence[Solved], options: FacsOptions) -> l
     if len(untested):
         names = ", ".join(f"sub-{name}" for name in untested)
         notes.append(f"no random set holds out {names}: nothing is known of how they are predicted")
-    if options.permutations and "between" in options.shuffles and not exchanges_blocks(people):
-        notes.append(
-            "numbers of images differ between participants, so that the test `between` exchanges "
-            "their means and is approximate"
-        )
+    notes += _shuffle_notes(people, options)
+    n_people = len(np.unique(people))
+    if options.validation == "group-k-fold" and n_people < options.n_splits:
+        notes.append(f"{n_people} participants make as many groups, not {options.n_splits}")
     counts = [np.unique(one.target).size for one in study.cohorts.values()]
     notes.extend(
         f"data set {name}: all images have the same {options.target}"
         for name, n in zip(study.names, counts, strict=True)
         if n < 2
     )
+    return notes
+
+
+def _shuffle_notes(people: NDArray[np.str_], options: FacsOptions) -> list[str]:
+    """Say which permutation tests are approximate, or cannot find anything."""
+    if not options.permutations:
+        return []
+    notes = []
+    exchanging = [kind for kind in options.shuffles if kind in ("between", "both")]
+    if exchanging and not exchanges_blocks(people):
+        notes.append(
+            "numbers of images differ between participants, so that the tests "
+            f"{', '.join(exchanging)} exchange their means and are approximate"
+        )
+    if "within" in options.shuffles and len(np.unique(people)) == len(people):
+        notes.append("every participant has one image, so that the test within shuffles nothing")
     return notes

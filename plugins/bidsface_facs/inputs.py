@@ -31,8 +31,3 @@ def input_mask(item: ImageInput, regions: Mapping[str, Mask]) -> Mask | None:
     for name in item.without:
         mask &= ~regions[name]
     return mask
-
-
-def describe_input(item: ImageInput) -> str:
-    """Say what an input is, in a few words."""
-    return f"{item.region} without {', '.join(item.without)}" if item.without else item.region

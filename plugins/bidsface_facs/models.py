@@ -6,23 +6,41 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from bidsface.errors import RecipeError
+import numpy as np
+from numpy.typing import NDArray
+
+from bidsface.errors import InputError, RecipeError
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.regressors import REGRESSORS, ComponentRegressor
-from bidsface_facs.splits import GroupFolds, GroupShuffle, LeaveOneParticipantOut, Splitter
+from bidsface_facs.splits import GroupFolds, GroupShuffle, LeaveOneParticipantOut, Split, Splitter
 
-SPLITTERS: Mapping[str, Callable[[FacsOptions], Splitter]] = {
-    "group-k-fold": lambda options: GroupFolds(options.n_splits),
-    "group-shuffle-split": lambda options: GroupShuffle(
+SPLITTERS: Mapping[str, Callable[[FacsOptions, int], Splitter]] = {
+    "group-k-fold": lambda options, n: GroupFolds(min(options.n_splits, n)),
+    "group-shuffle-split": lambda options, n: GroupShuffle(
         options.n_splits, options.test_size, options.split_seed
     ),
-    "leave-one-participant-out": lambda options: LeaveOneParticipantOut(),
+    "leave-one-participant-out": lambda options, n: LeaveOneParticipantOut(),
 }
+"""Ways to hold out some of n participants, by name."""
 
 
-def build_splitter(options: FacsOptions) -> Splitter:
-    """Return the way to hold out participants that options ask for."""
-    return SPLITTERS[options.validation](options)
+def hold_out(options: FacsOptions, people: NDArray[np.str_]) -> list[Split]:
+    """Return training and test images of every fold that options ask for.
+
+    Parameters
+    ----------
+    options : FacsOptions
+    people : ndarray of str, shape (n_images,)
+
+    Raises
+    ------
+    InputError
+        If there are too few participants.
+    """
+    try:
+        return SPLITTERS[options.validation](options, len(np.unique(people))).split(people)
+    except ValueError as error:
+        raise InputError(f"validation: {options.validation}: {error}") from error
 
 
 def build_regressors(options: FacsOptions) -> dict[str, ComponentRegressor]:

@@ -81,7 +81,7 @@ class FacsOptions(AnalysisOptions):
     transform: Literal["none", "log1p", "rank"] = "log1p"
     """Of the target: `log1p` and `rank` (normal scores of the training values) tame a heavy tail.
     """
-    variance: float | None = Field(0.8, gt=0, le=1)
+    variance: float | None = Field(0.8, gt=0, lt=1)
     """Share of the variance of the training images that principal components keep; null for all."""
     estimators: tuple[str, ...] = Field(("lasso", "ridge", "svr"), min_length=1)
     """Regressions on the components: `lasso`, `ridge`, `elastic_net`, `svr`, `pls`."""
@@ -106,7 +106,9 @@ class FacsOptions(AnalysisOptions):
     test_size: float = Field(0.3, gt=0, lt=1)
     """Share of the participants in a random set."""
     split_seed: int = Field(42, ge=0)
-    """Seed of the random sets, as scikit-learn's `random_state`."""
+    """Seed of the random sets, as scikit-learn's `random_state`; and of the folds of the classifier
+    that tells data sets apart.
+    """
     permutations: int = Field(5000, ge=0)
     """Permutations of the target; 0 for no test."""
     shuffles: tuple[Literal["within", "between", "both"], ...] = ("within", "between")
@@ -122,7 +124,9 @@ class FacsOptions(AnalysisOptions):
     of bootstrap and jackknife. The bootstrap alone finds too much where the penalty is weak.
     """
     map_percentile: float = Field(99.0, ge=0, lt=100)
-    """Percentile of the absolute coefficients from which on figures show them in full."""
+    """Percentile of the absolute mean coefficients from which on they stand in `stat-topweight` and
+    in the interactive views, and in figures where there is no bootstrap.
+    """
     dataset_column: str | None = None
     """Column of participants.tsv that tells data sets apart; null where there is one only."""
     train_dataset: str | None = None
@@ -134,6 +138,8 @@ class FacsOptions(AnalysisOptions):
 
     @model_validator(mode="after")
     def _fit_together(self) -> FacsOptions:
+        if self.bootstraps == 1:
+            raise ValueError("bootstraps: 1 has no standard deviation; 0 for none")
         if (self.dataset_column is None) != (self.train_dataset is None):
             raise ValueError("dataset_column and train_dataset have to be given together")
         if self.target_table is not None and self.action_units is not None:

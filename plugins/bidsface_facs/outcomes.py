@@ -225,6 +225,13 @@ def _tests(
         permutations = Permutations(target, kind, options.permutations, child_seed(seed, number))
         tests = permutation_tests(replace(scoring, metrics=metrics), permutations, run=run)
         found |= {(kind, metric): test for metric, test in tests.items()}
+    covariates = scoring.scored.covariates
+    if "within" in {kind for kind, _ in found} and covariates is not None:
+        # What they predict stays with every image (see `shuffled_targets`).
+        own = child_seed(seed, len(options.shuffles))
+        beyond = Permutations(target, "within", options.permutations, own, covariates)
+        tests = permutation_tests(replace(scoring, metrics=("partial_pearson",)), beyond, run=run)
+        found["within", "partial_pearson"] = tests["partial_pearson"]
     return found
 
 

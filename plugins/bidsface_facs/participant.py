@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from bidsface.analysis import (
 )
 from bidsface.backgrounds import mean_map
 from bidsface.errors import InputError
+from bidsface.numerics.linear import Floats
 from bidsface_facs import text
 from bidsface_facs.figures import target_figure
 from bidsface_facs.images import TrialImages, event_images, joined, numbers, without_missing
@@ -64,20 +66,26 @@ def gather_images(participant: Participant, options: FacsOptions) -> Results:
         part, said = _task_images(participant, task, options)
         parts.append(part)
         notes.extend(said)
-    images, more = without_missing(
-        joined(parts),
-        {
-            options.target: lambda one: one.target,
-            "value of a covariate": lambda one: one.covariates.sum(axis=1),
-        },
-    )
+    wanted: dict[str, Callable[[TrialImages], Floats]] = {options.target: _target}
+    for number, name in enumerate(options.covariates):
+        wanted[name] = partial(_covariate, number)
+    images, more = without_missing(joined(parts), wanted)
     notes.extend(more)
     if not len(images.table):
         raise InputError(
-            f"sub-{participant.label}: no event has a value of {options.target!r} in "
+            f"sub-{participant.label}: no event has a value of {' and '.join(wanted)} in "
             f"{', '.join(tasks)}"
+            f"{''.join(f'; {line}' for line in notes)}"
         )
     return _results(participant, images, options, notes)
+
+
+def _target(images: TrialImages) -> Floats:
+    return images.target
+
+
+def _covariate(number: int, images: TrialImages) -> Floats:
+    return images.covariates[:, number]
 
 
 def _task_images(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bidsface.numerics.linear import Floats
 from bidsface_facs.metrics import Scored
-from bidsface_facs.models import build_splitter
+from bidsface_facs.models import hold_out
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.prediction import Fold, prepare, prepare_standardized
 from bidsface_facs.splits import GroupFolds, Split, inner_splits
@@ -100,11 +100,11 @@ class Prepared:
 
         Raises
         ------
-        ValueError
+        InputError
             If there are too few participants to hold some out.
         """
         people = problem.people[: problem.n_own]
-        splits = build_splitter(options).split(people)
+        splits = hold_out(options, people)
         whole = [(problem.own, rows) for rows in problem.others.values()]
         whole = whole or [(problem.own, problem.own[:0])]
         inner = whole_inner = None

@@ -19,6 +19,15 @@ from bidsface_facs.tables import ALL, MEAN
 SCALES = {"none": "{}", "log1p": "log(1 + {})", "rank": "normal score of {}"}
 """How the target is called as the model sees it."""
 
+SHOWN = {
+    "r2": "R2",
+    "mae": "MAE",
+    "pearson": "r",
+    "within_pearson": "r within",
+    "between_pearson": "r between",
+}
+"""Scores in the summaries, and what they are called there."""
+
 
 def label_of(name: str) -> str:
     """Return a name as an entity's value: letters and digits only."""
@@ -36,7 +45,7 @@ def variance_text(study: Study) -> str:
         whose = f"{name}: " if len(study.cohorts) > 1 else ""
         parts.append(
             f"{whose}{100 * float(np.mean(target == 0)):.0f} % of {len(target)} values are zero, "
-            f"{100 * share:.0f} % of the variance lies between the {len(set(people))} participants"
+            f"{_percent(share)} of the variance lies between the {len(set(people))} participants"
         )
     return "; ".join(parts) + "."
 
@@ -88,15 +97,14 @@ def summaries(
     models = [(one.name, outcome) for one in solved for outcome in one.outcomes]
     rows = [_model_row(own, name, outcome, options) for name, outcome in models]
     label = SCALES[options.transform].format(options.target)
-    found = [
-        Summary(
-            f"Prediction of {label} in new participants",
-            pd.DataFrame(rows),
-            "Pooled: all held-out images together; others: means over folds, ± standard deviation. "
-            "p: permutation tests "
-            f"({options.permutations}) of {METRICS[options.test_metric].description}.",
+    caption = "Scores of all held-out images together; (folds): mean over folds ± its SD."
+    if options.permutations:
+        caption += (
+            f" p: of the {METRICS[options.test_metric].description} averaged over folds, by "
+            f"{options.permutations} permutations, adjusted over inputs and regressions by the "
+            "false discovery rate."
         )
-    ]
+    found = [Summary(f"Prediction of {label} in new participants", pd.DataFrame(rows), caption)]
     other = frame[(frame["scale"] == "model") & (frame["fold"] == ALL)]
     if len(other):
         found.append(_transfer_summary(other, label))
@@ -109,18 +117,12 @@ def _model_row(
     rows = frame[(frame["roi_name"] == name) & (frame["estimator"] == outcome.estimator)]
     by_metric = rows.set_index("metric")
     row: dict[str, object] = {"Input": name, "Regression": outcome.estimator}
-    row["R2, pooled"] = round(outcome.pooled.scores["r2"], 3)
-    for metric, title in (
-        ("r2", "R2"),
-        ("mae", "MAE"),
-        ("pearson", "r"),
-        ("within_pearson", "r within"),
-        ("between_pearson", "r between"),
-    ):
-        value, spread = by_metric.loc[metric, ["value", "sd"]].to_numpy(float)
-        row[title] = "n/a" if np.isnan(value) else f"{value:.3f} ± {spread:.3f}"
+    for metric, title in SHOWN.items():
+        row[title] = round(outcome.pooled.scores[metric], 3)
+    value, spread = by_metric.loc["r2", ["value", "sd"]].to_numpy(float)
+    row["R2 (folds)"] = "n/a" if np.isnan(value) else f"{value:.3f} ± {spread:.3f}"
     for kind in options.shuffles if options.permutations else ():
-        p = float(by_metric[f"p_{kind}"][options.test_metric])
+        p = float(by_metric[f"p_{kind}_fdr"][options.test_metric])
         row[f"p ({kind})"] = float(f"{p:.3g}")
     return row
 
@@ -129,16 +131,7 @@ def _transfer_summary(frame: pd.DataFrame, label: str) -> Summary:
     wide = frame.pivot_table(
         index=["dataset", "roi_name", "estimator"], columns="metric", values="value", sort=False
     ).reset_index()
-    names = {
-        "dataset": "Data set",
-        "roi_name": "Input",
-        "estimator": "Regression",
-        "r2": "R2",
-        "mae": "MAE",
-        "pearson": "r",
-        "within_pearson": "r within",
-        "between_pearson": "r between",
-    }
+    names = {"dataset": "Data set", "roi_name": "Input", "estimator": "Regression", **SHOWN}
     kept = [name for name in names if name in wide]
     return Summary(
         f"Prediction of {label} in other data sets",
@@ -162,23 +155,39 @@ def highlights(
             & (own["metric"] == options.test_metric)
         ].iloc[0]
         tests = ", ".join(
-            f"p {kind} participants = {row[f'p_{kind}']:.2g}"
+            f"p_fdr {kind} participants = {row[f'p_{kind}_fdr']:.2g}"
             for kind in (options.shuffles if options.permutations else ())
+            if not np.isnan(row[f"p_{kind}_fdr"])
         )
         yield (
             f"{one.name} ({one.n_voxels:,} voxels): best {best.estimator}, {metric.description} "
-            f"{row['value']:.2f} ± {row['sd']:.2f} over folds of new participants, "
-            f"{best.pooled.scores[options.test_metric]:.2f} in all of them together"
-            f"{f' ({tests})' if tests else ''}."
+            f"{_number(best.pooled.scores[options.test_metric])} in new participants"
+            f"{_folds(row)}{f'; {tests}' if tests else ''}."
         )
         for name, tested in best.transfers.items():
             score = tested.scores[options.test_metric]
-            yield f"{one.name}, data set {name}: {metric.description} {score:.2f}."
+            yield f"{one.name}, data set {name}: {metric.description} {_number(score)}."
         for name, shift in one.shifts.items():
             yield (
                 f"{one.name}: images of {study.names[0]} and {name} are told apart with a balanced "
                 f"accuracy of {100 * shift.accuracy:.0f} %{p_text(shift.p)}."
             )
+
+
+def _percent(share: float) -> str:
+    return "n/a" if np.isnan(share) else f"{100 * share:.0f} %"
+
+
+def _number(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{value:.2f}"
+
+
+def _folds(row: pd.Series) -> str:
+    """Return mean and spread over folds, if there are any with a score."""
+    if np.isnan(row["value"]):
+        return ""
+    spread = "" if np.isnan(row["sd"]) else f" ± {row['sd']:.2f}"
+    return f", {row['value']:.2f}{spread} over folds"
 
 
 def _mean_score(outcome: Outcome, options: FacsOptions) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,10 @@ class SignatureOptions(AnalysisOptions):
     """Kind of samples to use, by its name in the recipe; null for the first one."""
     region: str | None = None
     """Region whose voxels are used; null for all voxels of the recipe's regions."""
+    standardize: Literal["image", "none"] = "none"
+    """Scale every image to mean 0 and standard deviation 1 over the voxels of the map first, as
+    `facs` does by default: the dot product is then the prediction, up to the intercept.
+    """
     target: str | None = None
     """Column of events.tsv, numbers, that expressions are correlated with within participants."""
     smallest_overlap: float = Field(0.9, ge=0, le=1)
@@ -51,6 +55,10 @@ class Signature(Analysis):
     def regions_used(self, options: SignatureOptions) -> Sequence[str] | None:
         """Return the region; None for all."""
         return None if options.region is None else (options.region,)
+
+    def files_used(self, options: SignatureOptions) -> Sequence[Path]:
+        """Return the signature maps."""
+        return [Path(path).expanduser().absolute() for path in options.maps.values()]
 
     def check(
         self, options: SignatureOptions, samples: Collection[str], regions: Collection[str]

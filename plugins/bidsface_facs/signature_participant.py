@@ -22,7 +22,7 @@ from bidsface.analysis import (
 from bidsface.errors import InputError
 from bidsface.volumes import read_volume, to_grid
 from bidsface_facs import text
-from bidsface_facs.expression import MEASURES, express
+from bidsface_facs.expression import MEASURES, express, standardized
 from bidsface_facs.images import TrialImages, event_images, joined, numbers
 from bidsface_facs.participant import TRIAL_COLUMNS
 from bidsface_facs.signature import SignatureOptions
@@ -74,7 +74,10 @@ def express_signatures(participant: Participant, options: SignatureOptions) -> R
         read_pattern(name, Path(path).expanduser(), participant, options)
         for name, path in options.maps.items()
     ]
-    frame = pd.concat([_rows(pattern, images) for pattern in patterns], ignore_index=True)
+    per_image = options.standardize == "image"
+    frame = pd.concat(
+        [_rows(pattern, images, per_image) for pattern in patterns], ignore_index=True
+    )
     methods = text.signature_methods(options)
     table = Table(
         "predictions", frame, EXPRESSION_COLUMNS, images.entities, "Expression of signature maps"
@@ -110,7 +113,8 @@ def read_pattern(
     """
     grid = participant.voxels.grid
     values, affine = read_volume(path)
-    entities = dict(part.split("-", 1) for part in path.name.split("_") if "-" in part)
+    stem = path.name.partition(".")[0]
+    entities = dict(part.split("-", 1) for part in stem.split("_") if "-" in part)
     space = entities.get("space") or entities.get("tpl")
     if space is not None and space != grid.space:
         raise InputError(f"{path}: is in space {space}, the data are in {grid.space or 'native'}")
@@ -126,8 +130,9 @@ def read_pattern(
     return Pattern(name, inside[own != 0], own[own != 0], overlap)
 
 
-def _rows(pattern: Pattern, images: TrialImages) -> pd.DataFrame:
-    found = express(images.X[:, pattern.columns], pattern.values)
+def _rows(pattern: Pattern, images: TrialImages, per_image: bool) -> pd.DataFrame:
+    X = images.X[:, pattern.columns]
+    found = express(standardized(X) if per_image else X, pattern.values)
     frame = images.table.assign(signature=pattern.name, target=images.target, **found)
     return frame[list(EXPRESSION_COLUMNS)]
 

@@ -43,8 +43,7 @@ class Solved:
     weights : sequence of Weights
         Of every outcome.
     controls : sequence of Control
-        What covariates and head motion predict with this input's models; those that use no image
-        are in the first input only.
+        What else predicts: covariates, head motion, either with this input's images.
     shifts : mapping of str to Shift
         How well images of every other data set are told from those that are trained on; found in
         the input with the most voxels.
@@ -87,7 +86,7 @@ def solve_input(
 
     Raises
     ------
-    ValueError
+    InputError
         If there are too few participants to hold some out.
     """
     images = scaled_images(
@@ -110,7 +109,7 @@ def solve_input(
             voxel_weights(outcome, images[: problem.n_own], voxels, own, options)
             for outcome, own in zip(outcomes, tested, strict=True)
         ],
-        find_controls(prepared, outcomes, study, options),
+        find_controls(prepared, regressors, study, options),
         _shifts(problem, options, seed) if shifts else {},
     )
 

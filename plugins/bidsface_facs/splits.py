@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,14 +113,6 @@ class LeaveOneParticipantOut(Splitter):
 
     def _splitter(self, n_participants: int) -> BaseCrossValidator:
         return LeaveOneGroupOut()
-
-
-SPLITTERS: Mapping[str, Callable[..., Splitter]] = {
-    "group-k-fold": GroupFolds,
-    "group-shuffle-split": GroupShuffle,
-    "leave-one-participant-out": LeaveOneParticipantOut,
-}
-"""Ways to hold out participants, by name."""
 
 
 def inner_splits(

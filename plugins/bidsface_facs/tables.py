@@ -64,7 +64,9 @@ PREDICTION_COLUMNS: Mapping[str, Column] = {
     "dataset": SCORE_COLUMNS["dataset"],
     "fold": Column("Fold in which the image was predicted, `all` for another data set"),
     "participant_id": Column("Participant"),
+    "block": Column("Run"),
     "event": Column("Number of the event within the participant"),
+    "onset": Column("Onset of the event", units="s"),
     "observed": Column("Target as measured"),
     "predicted": Column("Prediction in the scale of the target"),
     "observed_model": Column("Target as the model sees it"),
@@ -95,7 +97,7 @@ def score_table(
             where = np.nan if control.estimator is None else one.name
             own: dict[str, Any] = {"roi_name": where, "estimator": name}
             rows.extend(_fold_rows(own, study.names[0], control, {}, options))
-    frame = _adjusted(pd.DataFrame(rows).reindex(columns=list(SCORE_COLUMNS)))
+    frame = _adjusted(pd.DataFrame(rows).reindex(columns=list(SCORE_COLUMNS)), options)
     described = _with_controls(solved)
     return Table(
         "scores",
@@ -165,14 +167,15 @@ def _scores(tested: Tested, scale: str) -> Mapping[str, float]:
     return tested.scores if scale == "model" else tested.original_scores
 
 
-def _adjusted(frame: pd.DataFrame) -> pd.DataFrame:
+def _adjusted(frame: pd.DataFrame, options: FacsOptions) -> pd.DataFrame:
     """Adjust p over the models of one metric."""
     for kind in KINDS:
         adjusted = np.full(len(frame), np.nan)
         for _, rows in frame.groupby("metric", sort=False).indices.items():
             adjusted[rows] = fdr(frame[f"p_{kind}"].to_numpy(float)[rows])
         frame[f"p_{kind}_fdr"] = adjusted
-    unused = [f"p_{kind}" for kind in KINDS if frame[f"p_{kind}"].isna().all()]
+    asked = options.shuffles if options.permutations else ()
+    unused = [f"p_{kind}" for kind in KINDS if kind not in asked]
     return frame.drop(columns=[name for one in unused for name in (one, f"{one}_fdr")])
 
 
@@ -194,7 +197,8 @@ def _prediction_frame(
     outcome: Outcome, study: Study, dataset: str, fold: str, tested: Tested
 ) -> pd.DataFrame:
     labels = np.concatenate([one.people for one in study.cohorts.values()])
-    events = np.concatenate([one.table["event"].to_numpy() for one in study.cohorts.values()])
+    facts = [one.table[["block", "event", "onset"]] for one in study.cohorts.values()]
+    own = pd.concat(facts, ignore_index=True).iloc[tested.rows]
     return pd.DataFrame(
         {
             "roi_name": outcome.input_name,
@@ -202,7 +206,7 @@ def _prediction_frame(
             "dataset": dataset,
             "fold": fold,
             "participant_id": [f"sub-{label}" for label in labels[tested.rows]],
-            "event": events[tested.rows],
+            **{name: own[name].to_numpy() for name in own},
             "observed": tested.original.truth[:, 0],
             "predicted": tested.original.predicted[:, 0],
             "observed_model": tested.transformed.truth[:, 0],

@@ -17,9 +17,6 @@ from bidsface_facs.options import FacsOptions, TableSource
 SAME_ONSET = 0.1
 """s; onsets in other tables are rounded."""
 
-ENTITIES = ("ses", "task", "run")
-"""Entities by which a table belongs to a run."""
-
 Scored = tuple[Floats, list[str]]
 
 
@@ -63,8 +60,10 @@ def task_target(
     return numbers(samples.events, options.target, who), []
 
 
-Reader = Callable[[InputTable, pd.DataFrame], Scored]
-"""From a table and the events of its run, one row each, to their values and notes."""
+Reader = Callable[[InputTable, pd.DataFrame, bool], Scored]
+"""From a table, the events of its run (one row each) and whether other runs have the same table, to
+values of the events and notes.
+"""
 
 
 def _by_run(
@@ -74,10 +73,11 @@ def _by_run(
     asked = _filter(source)
     tables = participant.tables(asked.suffix, asked.dataset, **asked.entities)
     values, notes = np.full(len(samples.table), np.nan), []
-    for block, rows in samples.table.groupby("block", sort=False).indices.items():
-        first = samples.table.iloc[rows[0]]
-        run = {"ses": str(first["session"]), "task": task, "run": str(first["run_index"])}
-        table = _table_of(tables, run, f"sub-{participant.label}, {block}")
+    groups = samples.table.groupby("block", sort=False).indices
+    blocks = {str(block): rows for block, rows in groups.items()}
+    found_for = {block: _table_of(tables, block, task, participant.label) for block in blocks}
+    for block, rows in blocks.items():
+        table = found_for[block]
         if table is None:
             notes.append(f"{block} has no {asked}, and its events were left out")
             continue
@@ -87,23 +87,25 @@ def _by_run(
         events = samples.events.iloc[rows[start]].assign(
             onset=samples.table["onset"].to_numpy()[rows[start]]
         )
-        found, said = read(table, events.reset_index(drop=True))
+        shared = sum(one is table for one in found_for.values()) > 1
+        found, said = read(table, events.reset_index(drop=True), shared)
         values[rows] = found[place]
         notes.extend(said)
     return values, notes
 
 
-def _table_of(tables: Sequence[InputTable], run: dict[str, str], who: str) -> InputTable | None:
-    """Return the table that belongs to a run; None where there is none."""
+def _table_of(tables: Sequence[InputTable], block: str, task: str, label: str) -> InputTable | None:
+    """Return the table that belongs to a run, whose entities contradict none of it; or None."""
+    run = {"task": task, **dict(part.split("-", 1) for part in block.split("_") if "-" in part)}
     own = [
         table
         for table in tables
-        if all(_alike(table.entities.get(key, run[key]), run[key]) for key in ENTITIES)
+        if all(_alike(label_, run.get(key, label_)) for key, label_ in table.entities.items())
     ]
     if len(own) > 1:
         raise InputError(
-            f"{who}: {own[0].path} and {own[1].path} both belong to it; wanted one table "
-            "(narrow it down by the option entities)"
+            f"sub-{label}, {block}: {own[0].path} and {own[1].path} both belong to it; wanted one "
+            "table for every run (the option entities leaves out others)"
         )
     return own[0] if own else None
 
@@ -117,7 +119,8 @@ def _scores_of(options: FacsOptions) -> Reader:
     source = options.action_units
     assert source is not None
 
-    def read(table: InputTable, events: pd.DataFrame) -> Scored:
+    def read(table: InputTable, events: pd.DataFrame, shared: bool) -> Scored:
+        _refuse_shared(table, shared)
         durations = pd.to_numeric(
             events["duration"].where(~events["duration"].isin(MISSING), "0"), errors="coerce"
         )
@@ -134,11 +137,13 @@ def _column_of(options: FacsOptions) -> Reader:
     source = options.target_table
     assert source is not None
 
-    def read(table: InputTable, events: pd.DataFrame) -> Scored:
+    def read(table: InputTable, events: pd.DataFrame, shared: bool) -> Scored:
         frame, name = table.frame, str(table.path)
         if frame.empty:
             return np.full(len(events), np.nan), [f"{name} has no row of this participant"]
         found = numbers(frame, options.target, name, "the table")
+        if len(frame) > 1 and source.key in (None, "onset"):
+            _refuse_shared(table, shared)
         if source.key is None:
             return _in_order(found, events, name), []
         for who, columns in ((name, frame), ("events.tsv", events)):
@@ -153,14 +158,24 @@ def _column_of(options: FacsOptions) -> Reader:
     return read
 
 
+def _refuse_shared(table: InputTable, shared: bool) -> None:
+    """Refuse a table of several runs, whose clocks and orders all begin anew."""
+    if shared:
+        raise InputError(
+            f"{table.path}: belongs to several runs; wanted one table for every run, or a column "
+            "that names events and stands in events.tsv, too (option target_table.key)"
+        )
+
+
 def _in_order(found: Floats, events: pd.DataFrame, name: str) -> Floats:
     """Give one value to all events, or every event its own by order."""
     if len(found) == 1:
         return np.repeat(found, len(events))
     if len(found) != len(events):
         raise InputError(
-            f"{name}: {len(found)} rows for {len(events)} events of the run; wanted one each, one "
-            "for all, or a column that both tables have (option target_table.key)"
+            f"{name}: {len(found)} rows for {len(events)} events of the run that are of the "
+            "recipe's classes and have an image; wanted one each, one for all, or a column that "
+            "both tables have (option target_table.key)"
         )
     return found
 
@@ -179,6 +194,12 @@ def _by_onset(found: Floats, keys: pd.Series, wanted: pd.Series, name: str) -> F
     distance[np.isnan(distance)] = np.inf
     nearest = distance.argmin(axis=1)
     near = distance[np.arange(len(nearest)), nearest] <= SAME_ONSET
+    _, times = np.unique(nearest[near], return_counts=True)
+    if (times > 1).any() or (np.diff(np.sort(onsets)) <= SAME_ONSET).any():
+        raise InputError(
+            f"{name}: onsets do not tell its rows, or the events, apart: some differ by "
+            f"{SAME_ONSET:g} s or less"
+        )
     values: Floats = np.full(len(near), np.nan)
     values[near] = found[nearest[near]]
     return values

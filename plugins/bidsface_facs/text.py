@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bidsface.analysis import cited
+from bidsface_facs.metrics import METRICS
 from bidsface_facs.options import FacsOptions
 from bidsface_facs.signature import SignatureOptions
 
@@ -110,8 +111,17 @@ def participant_methods(options: FacsOptions) -> str:
     )
 
 
-def group_methods(options: FacsOptions, transferred: bool) -> str:
-    """Describe the prediction over participants; ``transferred``: there are other data sets."""
+def group_methods(options: FacsOptions, transferred: bool, told_apart: bool) -> str:
+    """Describe the prediction over participants.
+
+    Parameters
+    ----------
+    options : FacsOptions
+    transferred : bool
+        There are other data sets.
+    told_apart : bool
+        A classifier told them apart.
+    """
     names = ", ".join(ESTIMATOR_TEXTS[name] for name in options.estimators)
     kept = (
         "all principal components"
@@ -128,12 +138,28 @@ def group_methods(options: FacsOptions, transferred: bool) -> str:
         f"{TRANSFORM_TEXTS[options.transform]}. Participants were held out {folds}.",
         *_tuning(options),
         "Predictions are scored by R2 and by mean absolute and squared error per fold, and by "
-        "correlations within participants (over their images) and between them (of their means).",
+        "correlations within participants (over their images) and between them (of their means), "
+        "each also for all held-out images together.",
+        *_baselines(options),
         *_tests(options),
         *_maps(options),
-        *(_transfer(options) if transferred else ()),
+        *(_transfer(options, told_apart) if transferred else ()),
     ]
     return " ".join(sentences)
+
+
+def _baselines(options: FacsOptions) -> list[str]:
+    others = [*options.covariates, "head motion"]
+    partial = (
+        f" Predictions and target were also correlated given {', '.join(options.covariates)}."
+        if options.covariates
+        else ""
+    )
+    return [
+        "On the same folds the target was predicted by the mean of the training participants, and "
+        f"by least squares on {' and on '.join(others)}, alone and with brain activity predicting "
+        f"what they leave.{partial}"
+    ]
 
 
 def _tuning(options: FacsOptions) -> list[str]:
@@ -142,7 +168,7 @@ def _tuning(options: FacsOptions) -> list[str]:
         return []
     return [
         f"The penalty (or number of components) of {', '.join(tuned)} was chosen in every fold by "
-        f"cross-validation over {options.inner_splits} groups of training participants."
+        f"cross-validation over (at most) {options.inner_splits} groups of training participants."
     ]
 
 
@@ -151,7 +177,8 @@ def _tests(options: FacsOptions) -> list[str]:
         return []
     ways = "; or ".join(SHUFFLE_TEXTS[kind] for kind in options.shuffles)
     return [
-        f"The mean score of the folds was compared with that of {options.permutations} "
+        f"The mean of {METRICS[options.test_metric].description} over the folds was compared with "
+        f"that of {options.permutations} "
         f"permutations, made by {ways} [@winkler2015]; p is (1 + the number of permutations that "
         "scored at least as well) / (1 + their number) [@phipson2010]."
     ]
@@ -172,23 +199,28 @@ def _maps(options: FacsOptions) -> list[str]:
     return sentences
 
 
-def _transfer(options: FacsOptions) -> list[str]:
-    test = (
-        f", tested by {options.shift_permutations} exchanges of participants between the data sets"
-        if options.shift_permutations
-        else ""
-    )
-    return [
-        "Models that were fitted to all participants were then tried on the other data set. A "
-        "linear support vector machine was trained to tell which data set images come from, and "
-        f"tried on held-out participants of both{test}."
+def _transfer(options: FacsOptions, told_apart: bool) -> list[str]:
+    sentences = [
+        "Models that were fitted to all participants were then tried on the other data set."
     ]
+    if told_apart:
+        test = (
+            f", tested by {options.shift_permutations} exchanges of participants between them"
+            if options.shift_permutations
+            else ""
+        )
+        sentences.append(
+            "A linear support vector machine was trained to tell which data set images come from, "
+            f"and tried on held-out participants of both{test}."
+        )
+    return sentences
 
 
 def signature_methods(options: SignatureOptions) -> str:
     """Describe the expression of signatures in one participant."""
+    scaled = ", after scaling every image," if options.standardize == "image" else ""
     return (
-        f"The images of single events were compared with the signature maps "
+        f"The images of single events were compared{scaled} with the signature maps "
         f"{', '.join(options.maps)}, brought to their grid, by dot product, cosine and Pearson's "
         "correlation over the voxels where the signature is not 0 [@wager2013]."
     )
