@@ -210,7 +210,7 @@ def passes(frame: pd.DataFrame) -> bool:
         (planted["correlation"] >= LEAST_CORRELATION).all()
         and (by_chance < LEAST_CORRELATION / 2).all()
         and (planted["r2"] > planted["baseline"]).all()
-        and (planted["second_r2"] < planted["r2"]).all()
+        and (planted["second_r2"] < planted["pooled_r2"]).all()
         and (planted["shift_p"] <= 0.05).all()
     )
 
