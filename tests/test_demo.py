@@ -1,6 +1,5 @@
 """The synthetic studies: valid, deterministic, with the truth that they say they have."""
 
-import hashlib
 import json
 
 import nibabel as nib
@@ -13,6 +12,7 @@ from nilearn.maskers import NiftiMasker
 from nilearn.signal import clean
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_score
+from trees import files_of
 from validator import validator_issues
 
 from bidsface.demo.__main__ import main
@@ -45,15 +45,6 @@ def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("faces")
     write_study(root, seed=11, **TINY)
     return root
-
-
-def files_of(root):
-    """Relative path and hash of every file."""
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
 
 
 def bold_runs(study):

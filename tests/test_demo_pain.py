@@ -1,7 +1,6 @@
 """The synthetic pain study: valid, deterministic, with the scores and patterns that it plans."""
 
 import gzip
-import hashlib
 import json
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from scipy.stats import skew
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
+from trees import files_of
 from validator import validator_issues
 
 from bidsface.demo.__main__ import STUDIES, main
@@ -45,15 +45,6 @@ def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("pain")
     write_study(root, seed=11, **TINY)
     return root
-
-
-def files_of(root):
-    """Relative path and hash of every file."""
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
 
 
 # --- the files ------------------------------------------------------------------------------

@@ -488,7 +488,7 @@ def test_voxels_that_do_not_vary_have_no_z():
     np.testing.assert_array_equal(np.flatnonzero(blank), [4, 9])
     np.testing.assert_array_equal(blank, np.isnan(found.p_fdr))
     assert (found.sd[blank] == 0).all()
-    none = Moments(np.zeros(len(X)), np.zeros(len(X)), np.zeros((len(X), 0)), 10)
+    none = Moments(np.zeros(len(X)), np.zeros(len(X)), np.zeros((len(X), 0)))
     assert np.isnan(coefficient_maps(none, X).z).all()
 
 

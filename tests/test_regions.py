@@ -132,10 +132,11 @@ def test_freesurfer_indices(name, indices):
     assert label_indices("aparcaseg", name) == indices
 
 
-def test_mask_file_on_another_grid_of_the_same_space(tmp_path, files, grid):
+@pytest.mark.parametrize("name", [f"tpl-{SPACE}_desc-roi_mask", f"roi_space-{SPACE}"])
+def test_mask_file_on_another_grid_of_the_same_space(tmp_path, files, grid, name):
     values = np.zeros((3, 2, 2), np.uint8)
     values[1] = 1
-    path = save(tmp_path / f"tpl-{SPACE}_desc-roi_mask.nii.gz", values, COARSE)
+    path = save(tmp_path / f"{name}.nii.gz", values, COARSE)
     mask = mask_of("mask", files, grid, path=str(path))
     assert sorted(set(np.nonzero(mask)[0])) == [2, 3]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -202,3 +203,12 @@ def refused(dataset: Dataset, label: str = "01") -> str:
 def spelled(files: ParticipantFiles) -> list[str]:
     """Spell the entities of every run."""
     return [join(*(f"{k}-{v}" for k, v in run.entities.items())) for run in files.runs]
+
+
+def files_of(root):
+    """Relative path and hash of every file."""
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }

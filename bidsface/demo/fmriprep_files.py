@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bidsface import __version__
 from bidsface.demo.anatomy import (
     STRUCTURES,
     TISSUE_LABELS,
@@ -18,7 +17,7 @@ from bidsface.demo.anatomy import (
 )
 from bidsface.demo.confound_table import confound_table
 from bidsface.demo.images import write_image, write_json, write_table
-from bidsface.demo.raw_files import BIDS_VERSION
+from bidsface.demo.raw_files import write_derivative_description
 from bidsface.demo.simulation import UNSTEADY_VOLUMES, SyntheticRun
 from bidsface.demo.trials import REPETITION_TIME, SLICE_TIME
 from bidsface.demo.visits import Visit
@@ -41,22 +40,11 @@ nilearn ships; it differs from MNI152NLin2009cAsym by less than a voxel of these
 
 def write_preprocessed_root(root: Path) -> None:
     """Write what describes the derivative, and the tables of the segmentations' labels."""
-    description = {
-        "Name": "bidsface-demo synthetic data in the fMRIPrep layout",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "License": "CC0",
-        "GeneratedBy": [
-            {
-                "Name": "bidsface-demo",
-                "Version": __version__,
-                "Description": "Synthetic data in the fMRIPrep layout; fMRIPrep was not run.",
-            }
-        ],
-        "SourceDatasets": [{"URL": "../.."}],
-        "DatasetLinks": {"raw": "../.."},
-    }
-    write_json(root / "dataset_description.json", description)
+    write_derivative_description(
+        root,
+        "bidsface-demo synthetic data in the fMRIPrep layout",
+        "Synthetic data in the fMRIPrep layout; fMRIPrep was not run.",
+    )
     (root / ".bidsignore").write_text("\n".join(IGNORED) + "\n", encoding="utf-8")
     (root / "README.md").write_text(README, encoding="utf-8")
     labels = dict([*TISSUE_LABELS, *(pair for item in STRUCTURES for pair in item.labels)])

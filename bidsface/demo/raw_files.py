@@ -78,6 +78,31 @@ def write_raw_root(root: Path, text: StudyText) -> None:
         write_json(root / f"task-{task}_bold.json", sidecar)
 
 
+def write_derivative_description(root: Path, name: str, how: str) -> None:
+    """Write ``dataset_description.json`` of a derivative that lies in ``derivatives/NAME``.
+
+    Parameters
+    ----------
+    root : Path
+    name : str
+        Of the data set.
+    how : str
+        What was done, and was not.
+    """
+    description = {
+        "Name": name,
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "License": "CC0",
+        "GeneratedBy": [
+            {"Name": "bidsface-demo", "Version": __version__, "Description": how},
+        ],
+        "SourceDatasets": [{"URL": "../.."}],
+        "DatasetLinks": {"raw": "../.."},
+    }
+    write_json(root / "dataset_description.json", description)
+
+
 def write_participants(root: Path, labels: Sequence[str], rng: np.random.Generator) -> None:
     """Write the table of the participants, with invented ages and sexes."""
     table = pd.DataFrame(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bidsface.analysis import AnalysisOptions, Grid
+from bidsface.entities import every_entity
 from bidsface.errors import InputError
 from bidsface.files import ParticipantFiles
 from bidsface.regions.source import NOTHING, Earlier, Mask, RegionSource
@@ -115,7 +116,7 @@ def _image_in_space(
     if not path.is_file():
         raise InputError(f"{path}: no such file (a region of the recipe asks for it)")
     values, affine = read_volume(path)
-    entities = dict(part.split("-", 1) for part in path.name.split("_") if "-" in part)
+    entities = every_entity(path.name)
     named = options.space or entities.get("space") or entities.get("tpl")
     if named is None and not same_grid(values.shape, affine, grid):
         raise InputError(

@@ -37,13 +37,11 @@ class Moments:
         Over resamples.
     factor : ndarray of shape (n_images, r)
         ``factor @ factor.T`` is the covariance of the weights' sampling errors.
-    n_resamples : int
     """
 
     observed: Floats
     mean: Floats
     factor: Floats
-    n_resamples: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +105,7 @@ class Resampling(ABC):
             first += away.sum(axis=2)
             second += away @ np.swapaxes(away, 1, 2)
         return [
-            Moments(own, own + sums / n, _factor(scale * (squares - np.outer(sums, sums) / n)), n)
+            Moments(own, own + sums / n, _factor(scale * (squares - np.outer(sums, sums) / n)))
             for own, sums, squares in zip(observed, first, second, strict=True)
         ]
 

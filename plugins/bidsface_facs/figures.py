@@ -202,7 +202,7 @@ def baseline_figure(rows: Sequence[tuple[str, Floats]], label: str) -> Figure:
     return figure
 
 
-def confusion_figure(counts: Floats, names: Sequence[str]) -> Figure:
+def confusion_figure(counts: NDArray[Any], names: Sequence[str]) -> Figure:
     """Draw a confusion matrix in percent of its rows.
 
     Parameters

@@ -133,7 +133,7 @@ def _matrices(solved: Sequence[Solved], study: Study) -> list[Matrix]:
     for one in solved:
         for name, shift in one.shifts.items():
             labels = [study.names[0], name]
-            frame = pd.DataFrame(shift.confusion.sum(axis=0), index=labels, columns=labels)
+            frame = pd.DataFrame(shift.counts, index=labels, columns=labels)
             text_ = f"Images of {one.name} by data set (rows) and the classifier's guess (columns)"
             entities = {**study.own.entities, "label": one.name, "contrast": report.label_of(name)}
             found.append(Matrix(frame, entities, text_))

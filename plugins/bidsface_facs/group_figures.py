@@ -48,7 +48,7 @@ def figures(
         for name, shift in one.shifts.items():
             yield Figure(
                 "confusion",
-                confusion_figure(shift.confusion.sum(axis=0), [study.names[0], name]),
+                confusion_figure(shift.counts, [study.names[0], name]),
                 f"Data sets {study.names[0]} and {name} told apart from {one.name}",
                 "Images of participants that the classifier has not seen, by data set. Balanced "
                 f"accuracy {100 * shift.accuracy:.1f} % (chance 50 %){p_text(shift.p)}.",

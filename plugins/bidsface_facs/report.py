@@ -60,7 +60,7 @@ def shift_tables(solved: Sequence[Solved], study: Study, entities: Entities) -> 
             "value": value,
             "p": shift.p if fold == MEAN else np.nan,
             "p_min": shift.smallest_p if fold == MEAN else np.nan,
-            "n": int(shift.confusion.sum(axis=0).sum()) if fold == MEAN else int(counts.sum()),
+            "n": int(counts.sum()),
         }
         for one in solved
         for name, shift in one.shifts.items()
@@ -71,7 +71,7 @@ def shift_tables(solved: Sequence[Solved], study: Study, entities: Entities) -> 
                     zip(shift.folds, shift.confusion, strict=True), 1
                 )
             ),
-            (MEAN, shift.accuracy, shift.confusion.sum(axis=0)),
+            (MEAN, shift.accuracy, shift.counts),
         ]
     ]
     if not rows:

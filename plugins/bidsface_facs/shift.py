@@ -53,6 +53,11 @@ class Shift:
     p: float
     smallest_p: float
 
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """Images of all folds by true (rows) and predicted (columns) set, (2, 2)."""
+        return np.asarray(self.confusion.sum(axis=0))
+
 
 def shift_splits(splitter: Splitter, participants: Names, sets: Names) -> list[Split]:
     """Hold out participants of both sets: every set is split by itself, and folds are joined.

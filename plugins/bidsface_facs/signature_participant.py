@@ -19,6 +19,7 @@ from bidsface.analysis import (
     Table,
     usable_tasks,
 )
+from bidsface.entities import every_entity
 from bidsface.errors import InputError
 from bidsface.volumes import read_volume, to_grid
 from bidsface_facs import text
@@ -113,8 +114,7 @@ def read_pattern(
     """
     grid = participant.voxels.grid
     values, affine = read_volume(path)
-    stem = path.name.partition(".")[0]
-    entities = dict(part.split("-", 1) for part in stem.split("_") if "-" in part)
+    entities = every_entity(path.name)
     space = entities.get("space") or entities.get("tpl")
     if space is not None and space != grid.space:
         raise InputError(f"{path}: is in space {space}, the data are in {grid.space or 'native'}")

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import InputTable, Participant, Samples, TableFilter
+from bidsface.entities import every_entity, same_label
 from bidsface.errors import InputError
 from bidsface.numerics.linear import Floats
 from bidsface_facs.action_unit_options import read_units, score_by_options
 from bidsface_facs.images import MISSING, numbers
 from bidsface_facs.options import FacsOptions, TableSource
-
-SAME_ONSET = 0.1
-"""s; onsets in other tables are rounded."""
+from bidsface_facs.trial_scores import SAME_ONSET
 
 Scored = tuple[Floats, list[str]]
 
@@ -96,11 +95,14 @@ def _by_run(
 
 def _table_of(tables: Sequence[InputTable], block: str, task: str, label: str) -> InputTable | None:
     """Return the table that belongs to a run, whose entities contradict none of it; or None."""
-    run = {"task": task, **dict(part.split("-", 1) for part in block.split("_") if "-" in part)}
+    run = {"task": task, **every_entity(block)}
     own = [
         table
         for table in tables
-        if all(_alike(label_, run.get(key, label_)) for key, label_ in table.entities.items())
+        if all(
+            same_label(key, own_label, run.get(key, own_label))
+            for key, own_label in table.entities.items()
+        )
     ]
     if len(own) > 1:
         raise InputError(
@@ -108,11 +110,6 @@ def _table_of(tables: Sequence[InputTable], block: str, task: str, label: str) -
             "table for every run (the option entities leaves out others)"
         )
     return own[0] if own else None
-
-
-def _alike(one: str, other: str) -> bool:
-    """Tell whether labels are the same, whatever zeros a number begins with."""
-    return one == other or (one.isdigit() and other.isdigit() and int(one) == int(other))
 
 
 def _scores_of(options: FacsOptions) -> Reader:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from bidsface import __version__
-from bidsface.demo.images import write_json, write_series
+from bidsface.demo.images import write_series
 from bidsface.demo.pain.action_units import DETECTED, FRAME_RATE, RATED, START
 from bidsface.demo.pain.design import TASK
-from bidsface.demo.raw_files import BIDS_VERSION
+from bidsface.demo.raw_files import write_derivative_description
 from bidsface.demo.visits import Visit
 
 DERIVATIVE = Path("derivatives/openface")
@@ -47,22 +46,11 @@ COLUMNS = {
 
 def write_openface_root(root: Path) -> None:
     """Write what describes the derivative."""
-    description = {
-        "Name": "bidsface-demo synthetic action units in the columns of OpenFace's output",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "License": "CC0",
-        "GeneratedBy": [
-            {
-                "Name": "bidsface-demo",
-                "Version": __version__,
-                "Description": "Synthetic data in OpenFace's columns; OpenFace was not run.",
-            }
-        ],
-        "SourceDatasets": [{"URL": "../.."}],
-        "DatasetLinks": {"raw": "../.."},
-    }
-    write_json(root / "dataset_description.json", description)
+    write_derivative_description(
+        root,
+        "bidsface-demo synthetic action units in the columns of OpenFace's output",
+        "Synthetic data in OpenFace's columns; OpenFace was not run.",
+    )
     (root / "README.md").write_text(README, encoding="utf-8")
 
 
