@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
+from scipy.linalg.lapack import sposv
 
 Array = Any
 """An array of the device's library."""
@@ -53,11 +54,22 @@ class Device(Protocol):
     def rows(self, array: Array, index: Array) -> Array:
         """Return rows of a matrix, shape (*index.shape, n_columns)."""
 
-    def gram(self, stack: Array) -> Array:
-        """Return ``stack' @ stack`` of matrices (s, p, n), shape (s, n, n)."""
+    def products(self, left: Array, right: Array) -> Array:
+        """Return ``left' @ right`` of matrices (s, p, m) and (s, p, n), shape (s, m, n)."""
 
-    def add_to_diagonals(self, stack: Array, values: Array) -> Array:
-        """Return square matrices (s, n, n) in double precision plus ``values`` (s,) times I."""
+    def add_to_diagonals(self, stack: Array, values: Array) -> None:
+        """Add ``values`` (s,) times I to square matrices (s, n, n), in place."""
+
+    def solve_positive(self, systems: Array, rows: Array) -> Array:
+        """Return ``rows @ inv(systems)`` for positive definite matrices.
+
+        Parameters
+        ----------
+        systems : array of shape (s, n, n)
+            In single precision they have to be well conditioned. They are overwritten.
+        rows : array of shape (s, m, n)
+            Of the same precision. They are overwritten.
+        """
 
 
 class Processor:
@@ -99,18 +111,28 @@ class Processor:
         out = self._buffer("rows", (*index.shape, array.shape[1]), array.dtype)
         return np.take(array, index, axis=0, out=out, mode="clip")
 
-    def gram(self, stack: Array) -> Array:
+    def products(self, left: Array, right: Array) -> Array:
         """See `Device`."""
-        n = stack.shape[2]
-        out = self._buffer("gram", (len(stack), n, n), stack.dtype)
-        return np.matmul(stack.transpose(0, 2, 1), stack, out=out)
+        shape = (len(left), left.shape[2], right.shape[2])
+        out = self._buffer("products", shape, left.dtype)
+        return np.matmul(left.transpose(0, 2, 1), right, out=out)
 
-    def add_to_diagonals(self, stack: Array, values: Array) -> Array:
+    def add_to_diagonals(self, stack: Array, values: Array) -> None:
         """See `Device`."""
-        out = self._buffer("system", stack.shape, np.dtype(np.float64))
-        np.copyto(out, stack)
-        np.einsum("kii->ki", out)[...] += values[:, None]
-        return out
+        np.einsum("kii->ki", stack)[...] += values[:, None]
+
+    def solve_positive(self, systems: Array, rows: Array) -> Array:
+        """See `Device`; raises LinAlgError where a matrix is not positive definite."""
+        if systems.dtype == np.float64:
+            return np.linalg.solve(systems, rows.transpose(0, 2, 1)).transpose(0, 2, 1)
+        # NumPy's solver is an LU decomposition, and no faster in single precision. Transposes of
+        # matrices in C order are what LAPACK works on in place.
+        for system, right in zip(systems, rows, strict=True):
+            _, found, failed = sposv(system.T, right.T, overwrite_a=True, overwrite_b=True)
+            if failed:
+                raise np.linalg.LinAlgError("a matrix is not positive definite")
+            right[...] = found.T
+        return rows
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         size = int(np.prod(shape))
@@ -158,15 +180,17 @@ class Torch:
         """See `Device`."""
         return array[index]
 
-    def gram(self, stack: Array) -> Array:
+    def products(self, left: Array, right: Array) -> Array:
         """See `Device`."""
-        return stack.mT @ stack
+        return left.mT @ right
 
-    def add_to_diagonals(self, stack: Array, values: Array) -> Array:
+    def add_to_diagonals(self, stack: Array, values: Array) -> None:
         """See `Device`."""
-        found = stack.to(self.xp.float64, copy=True)
-        found.diagonal(dim1=1, dim2=2).add_(values[:, None])
-        return found
+        stack.diagonal(dim1=1, dim2=2).add_(values[:, None].to(stack.dtype))
+
+    def solve_positive(self, systems: Array, rows: Array) -> Array:
+        """See `Device`."""
+        return self.xp.linalg.solve(systems, rows.mT).mT
 
 
 def find_device(wanted: str) -> Device:

@@ -5,9 +5,9 @@ another and with the test samples where the sphere has more voxels than there ar
 voxels with one another where it has fewer. Their factorization does not depend on labels, so that
 permuted labels are further right-hand sides of it. Many spheres go through every step at once.
 
-Products are in single precision and solutions in double precision. Spheres whose observed
-labelling comes near a tie are done again in double precision throughout, so that the observed
-scores are those of double precision.
+Products are in single precision, and so are solutions of systems that are conditioned well.
+Spheres whose observed labelling comes near a tie are done again in double precision throughout, so
+that the observed scores are those of double precision.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ class _Fold:
         )
         self.labels = Labels.of(codes[:, split.train], light.n_classes, device, dtype)
         self.complete = bool((self.labels.counts > 0).all())
+        self.numbers = device.send(np.arange(light.n_classes, dtype=np.int16))
         self.truths = []
         for test in split.tests:
             truth = codes[:, test.samples]
@@ -156,23 +157,25 @@ class _Fold:
         if not self.complete:  # classes without training samples are never predicted
             present = (self.labels.counts > 0)[:, :, None]
             decisions = xp.where(present, decisions, -xp.inf)
-        winners, lead = largest_decision(decisions, xp)
+        winners, lead = largest_decision(decisions, self.numbers, xp)
         start = 0
         for test, (truth, weights) in zip(self.split.tests, self.truths, strict=True):
             part = winners[:, :, start : start + len(test.samples)]
-            scores = xp.where(part == truth, weights, 0.0).sum(2)
+            scores = xp.einsum("slm,lm->sl", device.double(part == truth), weights)
             totals[test.score][:, batch] += device.fetch(scores).T
             start += len(test.samples)
-        near = device.fetch(xp.amin(lead, 1) < self.classifier.tolerance * size)
+        near = device.fetch(xp.amin(lead, 1) < self.classifier.tolerance(spheres) * size)
         return np.asarray(near)
 
 
-def largest_decision(decisions: Array, xp: Any) -> tuple[Array, Array]:
+def largest_decision(decisions: Array, numbers: Array, xp: Any) -> tuple[Array, Array]:
     """Return the class of the largest decision, of several the first, and its lead.
 
     Parameters
     ----------
     decisions : array of shape (n_spheres, n_classes, n_labellings, n_test)
+    numbers : array of int, shape (n_classes,)
+        0, 1, ..., in the type that the classes are wanted in.
     xp : module
 
     Returns
@@ -181,16 +184,25 @@ def largest_decision(decisions: Array, xp: Any) -> tuple[Array, Array]:
     lead : array of shape (n_spheres, n_test)
         Of the largest decision over the second, for the first labelling.
     """
-    best = decisions[:, 0]
-    winners = xp.zeros_like(best, dtype=xp.int16)
-    top, second = best[:, 0], best[:, 0] - xp.inf
+    best, rival = decisions[:, 0], decisions[:, 1]
+    lead = lead_of_first(decisions[:, :, 0], xp)
+    winners, best = (rival > best) * numbers[1], xp.maximum(best, rival)
+    # In place: fresh memory costs more than the comparison.
+    for code in range(2, decisions.shape[1]):
+        rival = decisions[:, code]
+        xp.maximum(winners, (rival > best) * numbers[code], out=winners)
+        xp.maximum(best, rival, out=best)
+    return winners, lead
+
+
+def lead_of_first(decisions: Array, xp: Any) -> Array:
+    """Return by how much the largest decision exceeds the second of (n_spheres, n_classes, m)."""
+    top, second = decisions[:, 0], decisions[:, 0] - xp.inf
     for code in range(1, decisions.shape[1]):
         rival = decisions[:, code]
-        winners = xp.where(rival > best, code, winners)
-        best = xp.maximum(best, rival)
-        second = xp.maximum(second, xp.minimum(top, rival[:, 0]))
-        top = best[:, 0]
-    return winners, top - second
+        second = xp.maximum(second, xp.minimum(top, rival))
+        top = xp.maximum(top, rival)
+    return top - second
 
 
 def rounded(scores: Floats) -> NDArray[np.float32]:

@@ -10,6 +10,9 @@ import numpy as np
 from bidsface.numerics.devices import Array, Device
 from bidsface.numerics.sphere_data import Labels, SphereData
 
+SINGLE_PRECISION_PENALTY = 0.1
+"""Penalty per voxel from which systems are solved in single precision."""
+
 
 @dataclass(frozen=True)
 class SphereRidge:
@@ -27,12 +30,20 @@ class SphereRidge:
     """
 
     alpha: float | None = None
-    tolerance = 2e-5
 
     def __post_init__(self) -> None:
         """Refuse a penalty that is not positive."""
         if self.alpha is not None and not self.alpha > 0:
             raise ValueError(f"alpha must be positive, found {self.alpha}")
+
+    def tolerance(self, spheres: SphereData) -> Array:
+        """Return 2e-5, and more in proportion for a weaker penalty than one per voxel.
+
+        The error of products grows by the condition number of the system, which is largest where
+        all voxels of a sphere vary together.
+        """
+        ratio = spheres.sizes / self._penalties(spheres)
+        return 2e-5 * spheres.device.xp.where(ratio > 1.0, ratio, 1.0)
 
     def voxel_columns(self, values: Array, labels: Labels, device: Device) -> Array:
         """See `bidsface.numerics.sphere_data.SphereClassifier`."""
@@ -49,33 +60,40 @@ class SphereRidge:
     def _for_labellings(self, spheres: SphereData, targets: Array) -> Array:
         """Return predictions by way of the voxels' weights: no product with test samples."""
         device, xp = spheres.device, spheres.device.xp
-        right = xp.swapaxes(targets, 0, 1)
+        train = xp.swapaxes(spheres.train, 1, 2)
         if spheres.is_wide:
-            system = self._penalized(device.gram(spheres.train), spheres)
-            dual = xp.linalg.solve(system, device.double(right)[None])
-            weights = spheres.train @ _in_precision_of(targets, dual, device)
+            system = device.products(spheres.train, spheres.train)
+            rows = xp.stack([targets] * len(system))
+            weights = self._solve(system, rows, spheres) @ train
         else:
-            system = self._penalized(spheres.scatter(), spheres)
-            solved = xp.linalg.solve(system, device.double(spheres.train @ right))
-            weights = _in_precision_of(targets, solved, device)
-        return xp.swapaxes(weights, 1, 2) @ spheres.test
+            weights = self._solve(spheres.scatter(), targets @ train, spheres)
+        return weights @ spheres.test
 
     def _for_test_samples(self, spheres: SphereData, targets: Array) -> Array:
         """Return predictions by way of the weight of every training sample for a test sample."""
-        device, xp = spheres.device, spheres.device.xp
+        xp = spheres.device.xp
         if spheres.is_wide:
-            train, test = spheres.kernels()
-            weights = xp.linalg.solve(self._penalized(train, spheres), device.double(test))
-            return targets @ _in_precision_of(targets, weights, device)
-        system = self._penalized(spheres.scatter(), spheres)
-        solved = xp.linalg.solve(system, device.double(spheres.test))
-        train = xp.swapaxes(spheres.train, 1, 2)
-        return targets @ (train @ _in_precision_of(targets, solved, device))
+            weights = self._solve(*spheres.kernels(), spheres)
+        else:
+            test = xp.swapaxes(spheres.test, 1, 2) + 0.0  # a copy, as it is overwritten
+            weights = self._solve(spheres.scatter(), test, spheres) @ spheres.train
+        return targets @ xp.swapaxes(weights, 1, 2)
 
-    def _penalized(self, products: Array, spheres: SphereData) -> Array:
-        """Return products (s, n, n) in double precision, with the penalty on the diagonals."""
-        alpha = spheres.sizes if self.alpha is None else 0 * spheres.sizes + self.alpha
-        return spheres.device.add_to_diagonals(products, alpha)
+    def _solve(self, products: Array, rows: Array, spheres: SphereData) -> Array:
+        """Return ``rows @ inv(products + alpha I)``, (s, m, n), in the precision of the data.
+
+        Products of scaled samples have ``n_train * n_voxels`` as their trace, so that the matrix
+        has a condition number of at most ``1 + n_train * n_voxels / alpha``.
+        """
+        device = spheres.device
+        alpha = self._penalties(spheres)
+        if not bool((alpha >= SINGLE_PRECISION_PENALTY * spheres.sizes).all()):
+            products, rows = device.double(products), device.double(rows)
+        device.add_to_diagonals(products, alpha)
+        return _in_precision_of(spheres.values, device.solve_positive(products, rows), device)
+
+    def _penalties(self, spheres: SphereData) -> Array:
+        return spheres.sizes if self.alpha is None else 0 * spheres.sizes + self.alpha
 
 
 def _in_precision_of(model: Array, array: Array, device: Device) -> Array:
@@ -98,12 +116,15 @@ class SphereNaiveBayes:
     """
 
     var_smoothing: float = 1e-9
-    tolerance = 5e-6
 
     def __post_init__(self) -> None:
         """Refuse a smoothing that leaves variances of 0."""
         if not self.var_smoothing > 0:
             raise ValueError(f"var_smoothing must be positive, found {self.var_smoothing}")
+
+    def tolerance(self, spheres: SphereData) -> float:
+        """See `bidsface.numerics.sphere_data.SphereClassifier`."""
+        return 5e-6
 
     def voxel_columns(self, values: Array, labels: Labels, device: Device) -> Array:
         """Return test samples and coefficients (a, b, c) of every voxel, side by side."""

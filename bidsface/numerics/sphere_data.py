@@ -111,10 +111,15 @@ class SphereData:
         return self.values[:, :, self.n_train :]
 
     def kernels(self) -> tuple[Array, Array]:
-        """Return inner products of samples, (s, n_train, n_train) and (s, n_train, n_test)."""
-        products = self.device.gram(self.values)
-        n = self.n_train
-        return products[:, :n, :n], products[:, :n, n:]
+        """Return inner products of training and test samples with training samples.
+
+        Returns
+        -------
+        train : array of shape (n_spheres, n_train, n_train)
+        test : array of shape (n_spheres, n_test, n_train)
+        """
+        products = self.device.products(self.values, self.train)
+        return products[:, : self.n_train], products[:, self.n_train :]
 
     def scatter(self) -> Array:
         """Return inner products of voxels over the training samples, (s, n_voxels, n_voxels)."""
@@ -122,17 +127,10 @@ class SphereData:
 
 
 class SphereClassifier(Protocol):
-    """A classifier that works on many spheres and labellings at once.
+    """A classifier that works on many spheres and labellings at once."""
 
-    Attributes
-    ----------
-    tolerance : float
-        Bound of the error of decisions in single precision, relative to their size.
-    """
-
-    @property
-    def tolerance(self) -> float:
-        """See above."""
+    def tolerance(self, spheres: SphereData) -> Array | float:
+        """Return a bound of the error of decisions in single precision, relative to their size."""
 
     def voxel_columns(self, values: Array, labels: Labels, device: Device) -> Array:
         """Return what spheres need of every voxel, (n_voxels, n_columns).

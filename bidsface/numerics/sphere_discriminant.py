@@ -38,7 +38,7 @@ class _Rotated:
             values, vectors, keep = _spectrum(train, xp)
             root = xp.sqrt(xp.where(keep, values, 1.0))[:, None]
             kept = xp.where(keep, 1.0, 0.0)[:, None]
-            rotated = xp.swapaxes(test, 1, 2) @ (vectors / root)
+            rotated = test @ (vectors / root)
             return cls(values, vectors * root * kept, rotated * kept)
         values, vectors, keep = _spectrum(device.double(spheres.scatter()), xp)
         kept = vectors * xp.where(keep, 1.0, 0.0)[:, None]
@@ -67,12 +67,15 @@ class SphereDiscriminant:
     """
 
     shrinkage: float | None = None
-    tolerance = 2e-5
 
     def __post_init__(self) -> None:
         """Refuse a shrinkage that leaves the covariance singular."""
         if self.shrinkage is not None and not 0 < self.shrinkage <= 1:
             raise ValueError(f"shrinkage must be above 0 and at most 1, found {self.shrinkage}")
+
+    def tolerance(self, spheres: SphereData) -> float:
+        """See `bidsface.numerics.sphere_data.SphereClassifier`."""
+        return 2e-5
 
     def voxel_columns(self, values: Array, labels: Labels, device: Device) -> Array:
         """See `bidsface.numerics.sphere_data.SphereClassifier`."""
