@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -38,6 +39,7 @@ from bidsface.results import (
     View,
     cited,
 )
+from bidsface.workspace import workspace
 
 __all__ = [
     "Analysis",
@@ -205,6 +207,10 @@ class Analysis(ABC):
         nothing in the results.
     mapper : callable or None
         Where ``map`` does its work; None does one item after the other.
+    workspace : Path or None
+        Folder that ``workspace`` makes; None for a temporary one.
+    tell : callable or None
+        Shows a line to the person who waits; None for silence.
     """
 
     name: ClassVar[str]
@@ -231,6 +237,8 @@ class Analysis(ABC):
         participants_table: pd.DataFrame | None = None,
         device: str = "auto",
         mapper: Mapper | None = None,
+        workspace: Path | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self.label = label
         self.random_seed = random_seed
@@ -240,6 +248,8 @@ class Analysis(ABC):
         )
         self.device = device
         self._mapper = mapper
+        self._workspace = workspace
+        self._tell = tell
 
     def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
         """Apply a function to items on the processors that this analysis has.
@@ -251,6 +261,19 @@ class Analysis(ABC):
         if self._mapper is None:
             return [function(item) for item in items]
         return self._mapper(function, items)
+
+    def workspace(self) -> AbstractContextManager[Path]:
+        """Return a folder for checkpoints and for arrays that memory does not hold.
+
+        What is in it outlives a run that was cut short, so that the same command goes on from
+        there; it is emptied once the results have been written.
+        """
+        return workspace(self._workspace)
+
+    def tell(self, message: str) -> None:
+        """Show how far long work has come."""
+        if self._tell is not None:
+            self._tell(message)
 
     def seed(self, *keys: str) -> np.random.SeedSequence:
         """Derive an independent random stream from names, whatever the order of the work."""

@@ -213,6 +213,7 @@ def _run_group(work: Work, dataset: Dataset, analysis: str, failed: bool) -> Gro
             work.output,
             lambda: dataset.participants_table,
             other_data(dataset),
+            work.console.say,
         )
     except UsageError as error:
         # After failures of the participant level, missing results are no usage error.

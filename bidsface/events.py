@@ -43,6 +43,18 @@ class Events:
     values: frozenset[str]
     rows: pd.DataFrame
 
+    @classmethod
+    def none(cls) -> Events:
+        """Return the events of a run that has none."""
+        trials = pd.DataFrame(
+            {
+                "onset": pd.Series(dtype=float),
+                "duration": pd.Series(dtype=float),
+                "trial_type": pd.Series(dtype=str),
+            }
+        )
+        return cls(trials, trials, {}, frozenset(), trials.astype(str))
+
 
 def read_events(path: Path, classes: Classes) -> Events:
     """Read events and decide which are trials.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
@@ -120,10 +122,12 @@ def process_group(
     output: OutputFolder,
     people: Callable[[], pd.DataFrame],
     others: Sequence[OtherData] = (),
+    tell: Callable[[str], None] | None = None,
 ) -> GroupOutcome:
     """Run one analysis at group level unless it is up to date.
 
     ``people`` reads the data set's ``participants.tsv``; only analyses that use it need a good one.
+    ``tell`` shows how far long work has come.
     Only analyses that ask for them get the participants of ``others``.
 
     Raises
@@ -146,7 +150,7 @@ def process_group(
     if not settings.force and output.is_done(unit):
         return GroupOutcome(kept=True, notes=members.notes)
     try:
-        _compute(unit, members, loaded, settings, plugins, output, table)
+        _compute(unit, members, loaded, settings, plugins, output, table, tell)
     except BidsfaceError as error:
         output.record_failure(unit, str(error), None)
         return GroupOutcome(failure=f"group, {analysis}: {error}", notes=members.notes)
@@ -167,8 +171,10 @@ def _compute(
     plugins: Plugins,
     output: OutputFolder,
     table: pd.DataFrame,
+    tell: Callable[[str], None] | None,
 ) -> None:
     started, guests = time.time(), members.guests
+    workspace = workspace_of(unit, settings)
     labels = [receipt.unit.participant or "" for receipt in members.receipts]
     instance = build_analysis(
         unit.analysis,
@@ -179,6 +185,8 @@ def _compute(
         settings.device,
         # Analyses of the group run one after the other, so each has all processors.
         partial(map_in_threads, n_threads=settings.nprocs),
+        workspace,
+        tell,
     )
     participants = [
         *output.participant_results(unit.analysis, labels),
@@ -203,3 +211,16 @@ def _compute(
         started=started,
     )
     output.write(unit, replace(results, warnings=(*results.warnings, *guests.left_out)), provenance)
+    shutil.rmtree(workspace, ignore_errors=True)
+
+
+def workspace_of(unit: Unit, settings: Settings) -> Path:
+    """Return the folder for what a unit keeps until it is finished.
+
+    Its name follows from everything that the results depend on, so that a run with other options
+    or data never goes on from what it finds.
+    """
+    root = settings.output_dir / ".bidsface" / "work"
+    if settings.work_dir is not None:
+        root = settings.work_dir.resolve() / "bidsface"
+    return root / f"{unit.level}-{unit.analysis}-{unit.fingerprint[:16]}"

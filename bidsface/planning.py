@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -230,10 +230,21 @@ def build_analysis(
     participants_table: pd.DataFrame | None = None,
     device: str = "auto",
     mapper: Mapper | None = None,
+    workspace: Path | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Analysis:
     """Return an analysis of the recipe, ready to run."""
     kind = plugins.analyses[loaded.recipe.analyses[label].analysis]
-    return kind(label, random_seed, plugins.estimators, participants_table, device, mapper)
+    return kind(
+        label,
+        random_seed,
+        plugins.estimators,
+        participants_table,
+        device=device,
+        mapper=mapper,
+        workspace=workspace,
+        tell=tell,
+    )
 
 
 def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> None:

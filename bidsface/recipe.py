@@ -121,6 +121,10 @@ class Classes(Section):
     """Values that are not classes; compared without regard to case."""
     merge: Mapping[str, tuple[str, ...]] = {}
     """New class: the values that it is made of."""
+    optional: bool = False
+    """Use runs without an event of a class, or without events.tsv, too: for analyses whose labels
+    come from elsewhere, such as annotations of a film.
+    """
 
 
 class SampleSpec(Section):

@@ -124,10 +124,11 @@ def prepare_runs(
 
 def prepare_run(run: Run, recipe: Recipe) -> PreparedRun | ExcludedRun:
     """Read events and confounds of a run and decide its filter and samples, or exclude it."""
-    if run.events is None:
+    optional = recipe.classes.optional
+    if run.events is None and not optional:
         return ExcludedRun(run, "no events file")
-    events = read_events(run.events, recipe.classes)
-    if events.trials.empty:
+    events = Events.none() if run.events is None else read_events(run.events, recipe.classes)
+    if events.trials.empty and not optional:
         return ExcludedRun(run, no_class(events, recipe))
     cleaning = recipe.cleaning
     confounds = read_confounds(run, count_volumes(run), cleaning)
