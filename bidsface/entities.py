@@ -63,6 +63,16 @@ def equal(first: Mapping[str, str], second: Mapping[str, str]) -> bool:
     return first.keys() == second.keys() and is_subset(first, second)
 
 
+def shared(entities: Sequence[Mapping[str, str]], besides: Iterable[str] = ()) -> dict[str, str]:
+    """Return the entities that all names have with the same label, but for some keys."""
+    left_out = set(besides)
+    return {
+        key: label
+        for key, label in entities[0].items()
+        if key not in left_out and all(own.get(key) == label for own in entities)
+    }
+
+
 def without(entities: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
     """Return the other entities."""
     dropped = set(keys)

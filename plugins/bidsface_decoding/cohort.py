@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Figure, Matrix, ParticipantResults, Results, Table
+from bidsface.entities import shared
 from bidsface_decoding import group, group_report, text
 from bidsface_decoding.family import Family
 from bidsface_decoding.options import DecodingOptions
@@ -70,17 +71,12 @@ def shared_entities(
 ) -> dict[str, str]:
     """Return the entities that the scores (of a task) have in common over participants."""
     found = [
-        {key: value for key, value in table.entities.items() if key not in ("sub", "desc")}
+        table.entities
         for participant in participants
         for table in participant.tables
         if table.suffix == "scores" and task in (None, table.entities.get("task"))
     ]
-    first, *others = found
-    return {
-        key: value
-        for key, value in first.items()
-        if all(other.get(key) == value for other in others)
-    }
+    return shared(found, ("sub", "desc"))
 
 
 def with_entities(results: Results, entities: Mapping[str, str]) -> Results:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bidsface.analysis import Entities, ParticipantResults, StoredMap, Voxels
+from bidsface.entities import shared
 from bidsface.errors import InputError
 from bidsface.numerics.linear import Floats
 from bidsface_facs.inputs import Mask
@@ -106,7 +107,7 @@ def _cohort(
         _without_partial(pd.concat(tables, ignore_index=True)),
         voxels,
         {name: mask[voxels.index] for name, mask in regions.items()},
-        shared_entities([_map(one, IMAGES).entities for one in participants]),
+        shared([_map(one, IMAGES).entities for one in participants], NOT_SHARED),
     )
 
 
@@ -159,13 +160,3 @@ def _without_partial(table: pd.DataFrame) -> pd.DataFrame:
     """Drop head-motion parameters if some participants do not have them all."""
     motion = [name for name in table.columns if name.startswith(MOTION)]
     return table.drop(columns=motion) if table[motion].isna().any(axis=None) else table
-
-
-def shared_entities(entities: Sequence[Entities]) -> dict[str, str]:
-    """Return what names of the group's results have in common with those of all participants."""
-    first = entities[0]
-    return {
-        key: value
-        for key, value in first.items()
-        if key not in NOT_SHARED and all(own.get(key) == value for own in entities)
-    }

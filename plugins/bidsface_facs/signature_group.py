@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Column, Entities, Figure, ParticipantResults, Results, Summary, Table
+from bidsface.entities import shared
 from bidsface.statistics import fdr, mean_interval, signed_rank_p, smallest_signed_rank_p
 from bidsface_facs import text
-from bidsface_facs.cohort import shared_entities
+from bidsface_facs.cohort import NOT_SHARED
 from bidsface_facs.expression import MEASURES
 from bidsface_facs.signature import SignatureOptions
 from bidsface_facs.signature_figures import expression_figure
@@ -62,7 +63,8 @@ def signature_group(
     if not filled:
         return Results(warnings=["no participant has results of this analysis"])
     frame = pd.concat(filled, ignore_index=True)
-    entities = shared_entities([item.entities for one in participants for item in one.tables])
+    stored = [item.entities for one in participants for item in one.tables]
+    entities = shared(stored, NOT_SHARED)
     scores = _class_rows(frame)
     tables = [Table("scores", scores, SCORE_COLUMNS, entities, "Expression of signatures by class")]
     summaries = [_summary(scores, "Expression of signatures (correlation)", "trial_type")]
