@@ -320,6 +320,15 @@ def test_runs_without_trials_are_left_out(tmp_path):
     )
 
 
+def test_runs_without_trials_are_kept_where_labels_come_from_elsewhere(tmp_path):
+    run = make_run(tmp_path)
+    for classes, own in (({}, replace(run, events=None)), ({"include": ["fear"]}, run)):
+        prepared = prepare_run(own, make_recipe(classes={**classes, "optional": True}))
+        assert prepared.events.trials.empty
+        assert all(len(one.trial) == 0 for one in prepared.selections.values())
+        assert prepared.filter.kept.any()
+
+
 def test_common_entities(tmp_path):
     runs = [make_run(tmp_path, number, space="MNI152NLin2009cAsym") for number in ("1", "2")]
     space = {"space": "MNI152NLin2009cAsym"}

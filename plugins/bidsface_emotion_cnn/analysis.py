@@ -1,0 +1,74 @@
+"""The analysis ``emotion-cnn``: a network over volumes, what it knows, and where it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+from bidsface.analysis import (
+    Analysis,
+    AnalysisOptions,
+    Participant,
+    ParticipantResults,
+    Results,
+    refuse_unknown,
+)
+from bidsface.errors import RecipeError, UsageError
+from bidsface_emotion_cnn.options import EmotionOptions
+
+NEEDED = {"torch": "PyTorch", "umap": "umap-learn", "safetensors": "safetensors"}
+"""Modules of the extra, and what people call them."""
+
+
+class EmotionCnn(Analysis):
+    """Classes of volumes by a 3-D network, evaluated on held-out runs and participants."""
+
+    name: ClassVar[str] = "emotion-cnn"
+    Options: ClassVar[type[AnalysisOptions]] = EmotionOptions
+    needs_time_series: ClassVar[bool] = True
+
+    def files_used(self, options: EmotionOptions) -> Sequence[Path]:
+        """Return the annotations and what else the options name."""
+        return options.labels.files_used()
+
+    def check(
+        self, options: EmotionOptions, samples: Collection[str], regions: Collection[str]
+    ) -> None:
+        """Refuse regions that do not exist, networks that do not, and a missing extra."""
+        refuse_unknown("regions", options.regions, regions)
+        options.labels.check()
+        missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
+        if missing:
+            raise RecipeError(
+                f"emotion-cnn needs {', '.join(missing)}: pip install 'bidsface[cnn]'"
+            )
+
+    # The modules that do the work are imported when there is some: torch takes seconds.
+
+    def participant(self, participant: Participant, options: EmotionOptions) -> Results:
+        """Gather a participant's labelled volumes; see `bidsface_emotion_cnn.participant`."""
+        from bidsface_emotion_cnn.participant import gather_volumes
+
+        return gather_volumes(participant, options)
+
+    def group(self, participants: Sequence[ParticipantResults], options: EmotionOptions) -> Results:
+        """Train over participants and look inside; see `bidsface_emotion_cnn.group`.
+
+        Raises
+        ------
+        UsageError
+            If a GPU is wanted and there is none.
+        """
+        from bidsface_emotion_cnn.group import analyse_group
+        from bidsface_emotion_cnn.tools import Tools
+        from bidsface_emotion_cnn.torch_device import torch_device
+
+        try:
+            device = torch_device(self.device)
+        except ValueError as error:
+            raise UsageError(f"--{error}") from error
+        with self.workspace() as folder:
+            tools = Tools(lambda *keys: self.seed("group", *keys), self.map, self.tell, device)
+            return analyse_group(participants, options, tools, folder)

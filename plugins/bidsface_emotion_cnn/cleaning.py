@@ -1,0 +1,67 @@
+"""What is taken out of a run before its volumes are shown to a network."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+
+def drifts(times: Floats, repetition_time: float, period: float | None) -> NDArray[np.float64]:
+    """Return a constant and the cosines whose period is at least a cut-off, at some times.
+
+    Parameters
+    ----------
+    times : ndarray of shape (n_volumes,)
+        s; gaps are allowed, where volumes were censored.
+    repetition_time : float
+        s.
+    period : float or None
+        s; None for the constant alone.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes, n_regressors)
+    """
+    start = times[0] - repetition_time / 2
+    length = times[-1] + repetition_time / 2 - start
+    n_cosines = 0 if period is None else int(np.floor(2 * length / period))
+    order = np.arange(n_cosines + 1)
+    return np.asarray(np.cos(np.pi * np.outer((times - start) / length, order)))
+
+
+def residuals(series: NDArray[np.float32], regressors: Floats) -> NDArray[np.float32]:
+    """Return what regressors do not explain of every column, by least squares.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_volumes, n_voxels), float32
+    regressors : ndarray of shape (n_volumes, n_regressors)
+
+    Returns
+    -------
+    ndarray of the shape of ``series``
+    """
+    lengths = np.linalg.norm(regressors, axis=0)
+    basis, values, _ = np.linalg.svd(
+        regressors / np.where(lengths > 0, lengths, 1.0), full_matrices=False
+    )
+    basis = basis[:, values > values[0] * 1e-10].astype(np.float32)
+    # The mean goes first: single precision would lose small signals beside it.
+    centred = series - series.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return np.asarray(centred - basis @ (basis.T @ centred))
+
+
+def standardized(series: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return columns with mean 0 and standard deviation 1; what does not vary becomes 0.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_volumes, n_voxels), float32
+    """
+    mean = series.mean(axis=0, dtype=np.float64)
+    deviation = series.std(axis=0, dtype=np.float64)
+    flat = deviation <= 1e-6 * np.abs(series).max(axis=0, initial=0.0)
+    scale = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, deviation))
+    return np.asarray((series - mean.astype(np.float32)) * scale.astype(np.float32))

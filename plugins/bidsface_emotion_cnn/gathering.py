@@ -1,0 +1,207 @@
+"""The volumes of all participants, gathered for training: on disk, on one grid, cropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bidsface.analysis import Entities, Grid, ParticipantResults, StoredMap, Voxels
+from bidsface.entities import shared
+from bidsface.errors import InputError
+from bidsface_emotion_cnn.blocks import Blocks
+from bidsface_emotion_cnn.options import EmotionOptions
+from bidsface_emotion_cnn.participant import MEMBERS, STRUCTURES, VOLUMES
+from bidsface_emotion_cnn.volume_set import VolumeSet, cached_volumes, scaled_volumes
+
+NOT_SHARED = ("sub", "desc", "stat", "space", "res", "run")
+"""Entities that names of the group's results do not take from those of participants."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """What the group level works on.
+
+    Attributes
+    ----------
+    volumes : VolumeSet
+    table : DataFrame
+        One row per volume: what the participant level wrote, and ``participant_id``.
+    grid : Grid
+        Of ``volumes``: cropped to the brain, and coarser where volumes were downsampled.
+    inside : ndarray of bool, shape ``grid.shape``
+        Where any participant has a brain.
+    regions : mapping of str to ndarray of bool, shape ``grid.shape``
+        Regions that most of the participants who have them agree on.
+    structures : sequence of StoredMap
+        Participants' maps of FreeSurfer's indices, on the full grid.
+    repetition_time : float
+        s; the longest of all runs.
+    entities : mapping
+        What the names of the group's results have in common with those of all participants.
+    notes : sequence of str
+    """
+
+    volumes: VolumeSet
+    table: pd.DataFrame
+    grid: Grid
+    inside: NDArray[np.bool_]
+    regions: dict[str, NDArray[np.bool_]]
+    structures: Sequence[StoredMap]
+    repetition_time: float
+    entities: Entities
+    notes: Sequence[str]
+
+
+def gather(
+    participants: Sequence[ParticipantResults],
+    options: EmotionOptions,
+    seed: np.random.SeedSequence,
+    folder: Path,
+) -> Cohort:
+    """Write the volumes of all participants to one file and return what is known of them.
+
+    Memory holds the volumes of one participant at a time.
+
+    Parameters
+    ----------
+    participants : sequence of ParticipantResults
+    options : EmotionOptions
+    seed : SeedSequence
+        Of the draw of volumes, where classes are to have equally many.
+    folder : Path
+        Where the file goes.
+
+    Raises
+    ------
+    InputError
+        If images lie on different grids, or fewer than two classes are left.
+    """
+    labelled = [one for one in participants if any(item.stat == VOLUMES for item in one.maps)]
+    if not labelled:
+        raise InputError("no participant has labelled volumes")
+    full = common_grid(labelled)
+    table, notes = choose_volumes(labelled, options, seed)
+    everywhere = Voxels(full, np.arange(int(np.prod(full.shape))))
+    brain = _brain(labelled, everywhere)
+    blocks = Blocks.around(brain, full, options.downsample)
+    inside = blocks.any_of(brain)
+    path = folder / "volumes.npy"
+    scaling = "volume" if options.scaling in ("volume", "both") else "none"
+
+    def of_participants() -> Iterator[NDArray[np.float32]]:
+        for one in labelled:
+            rows = table["row"].to_numpy()[table["participant_id"] == one.label]
+            values = _map(one, VOLUMES).load(everywhere)[:, rows]
+            yield scaled_volumes(blocks.mean_of(values.astype(np.float32)), inside, scaling)
+
+    data = cached_volumes(path, (len(table), *blocks.grid.shape), of_participants())
+    return Cohort(
+        volumes=_volume_set(data, table),
+        table=table.drop(columns="row"),
+        grid=blocks.grid,
+        inside=inside,
+        regions=_regions(labelled, everywhere, blocks),
+        structures=[item for one in labelled for item in one.maps if item.stat == STRUCTURES],
+        repetition_time=float(table["repetition_time"].max()),
+        entities=shared([_map(one, VOLUMES).entities for one in labelled], NOT_SHARED),
+        notes=notes,
+    )
+
+
+def choose_volumes(
+    participants: Sequence[ParticipantResults],
+    options: EmotionOptions,
+    seed: np.random.SeedSequence,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the volumes of the classes that are used; ``row`` numbers those of a participant.
+
+    Raises
+    ------
+    InputError
+        If fewer than two classes are left.
+    """
+    parts = [
+        one.table("volumes").assign(participant_id=one.label).rename_axis("row").reset_index()
+        for one in participants
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    kept, notes = options.labels.usable_classes(table["trial_type"], table["participant_id"])
+    if len(kept) < 2:
+        raise InputError(
+            f"fewer than two classes are left: {', '.join(kept) or 'none'}; {'; '.join(notes)}"
+        )
+    table = table[table["trial_type"].isin(kept)].reset_index(drop=True)
+    chosen = options.labels.drawn(table["trial_type"], table["participant_id"], seed)
+    return table.loc[chosen].reset_index(drop=True), notes
+
+
+def _volume_set(data: NDArray[np.float32], table: pd.DataFrame) -> VolumeSet:
+    classes, codes = np.unique(table["trial_type"].to_numpy(str), return_inverse=True)
+    people, owners = np.unique(table["participant_id"].to_numpy(str), return_inverse=True)
+    runs, parts = np.unique(table["segment"].to_numpy(str), return_inverse=True)
+    return VolumeSet(
+        data=data,
+        codes=codes.astype(np.int64),
+        participants=owners.astype(np.int64),
+        runs=parts.astype(np.int64),
+        times=table["time"].to_numpy(float),
+        classes=tuple(map(str, classes)),
+        participant_labels=tuple(map(str, people)),
+        run_labels=tuple(map(str, runs)),
+    )
+
+
+def _map(participant: ParticipantResults, stat: str) -> StoredMap:
+    return next(item for item in participant.maps if item.stat == stat)
+
+
+def common_grid(participants: Sequence[ParticipantResults]) -> Grid:
+    """Return the grid of all participants' volumes.
+
+    Raises
+    ------
+    InputError
+        If there are several: a network needs the same place at the same voxel.
+    """
+    first = _map(participants[0], VOLUMES).grid()
+    for one in participants[1:]:
+        other = _map(one, VOLUMES).grid()
+        same = other.shape == first.shape and np.allclose(other.affine, first.affine, atol=1e-3)
+        if not same or other.space != first.space:
+            raise InputError(
+                f"volumes of sub-{one.label} lie on another grid than those of "
+                f"sub-{participants[0].label} ({other.shape} in space {other.space}, "
+                f"{first.shape} in space {first.space}); choose a standard space with --space"
+            )
+    return first
+
+
+def _brain(participants: Sequence[ParticipantResults], everywhere: Voxels) -> NDArray[np.bool_]:
+    """Return where any participant has a mean image."""
+    found = np.zeros(len(everywhere.index), bool)
+    for one in participants:
+        found |= _map(one, "mean").load(everywhere) != 0
+    return found
+
+
+def _regions(
+    participants: Sequence[ParticipantResults], everywhere: Voxels, blocks: Blocks
+) -> dict[str, NDArray[np.bool_]]:
+    votes: dict[str, NDArray[np.int32]] = {}
+    owners: dict[str, int] = {}
+    for one in participants:
+        for stored in (item for item in one.maps if item.stat == MEMBERS):
+            values = stored.load(everywhere).reshape(len(everywhere.index), -1) > 0.5
+            for number, name in enumerate(stored.volumes):
+                votes.setdefault(name, np.zeros(len(values), np.int32))
+                votes[name] += values[:, number]
+                owners[name] = owners.get(name, 0) + 1
+    return {
+        name: blocks.mean_of((2 * count >= owners[name]).astype(np.float32)[:, None])[0] >= 0.5
+        for name, count in votes.items()
+    }
