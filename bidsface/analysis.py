@@ -211,6 +211,8 @@ class Analysis(ABC):
         Folder that ``workspace`` makes; None for a temporary one.
     tell : callable or None
         Shows a line to the person who waits; None for silence.
+    bids_dir : Path or None
+        Folder of the data set, for options that name files in it (see `bidsface.files.located`).
     """
 
     name: ClassVar[str]
@@ -239,6 +241,7 @@ class Analysis(ABC):
         mapper: Mapper | None = None,
         workspace: Path | None = None,
         tell: Callable[[str], None] | None = None,
+        bids_dir: Path | None = None,
     ) -> None:
         self.label = label
         self.random_seed = random_seed
@@ -250,6 +253,7 @@ class Analysis(ABC):
         self._mapper = mapper
         self._workspace = workspace
         self._tell = tell
+        self.bids_dir = bids_dir
 
     def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
         """Apply a function to items on the processors that this analysis has.

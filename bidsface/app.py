@@ -43,7 +43,7 @@ def run(settings: Settings, console: Console) -> Outcome:
         if record.error is not None:
             console.say(f"plugin {record.name} is left out, it fails to import: {record.error}")
     loaded = load_recipe(settings.recipe, plugins, settings.overrides, settings.analysis)
-    check_analyses(loaded, plugins, settings.random_seed)
+    check_analyses(loaded, plugins, settings.random_seed, settings.bids_dir)
     output = OutputFolder(settings.output_dir)
     context = ReportContext(
         command=settings.command,

@@ -12,7 +12,32 @@ from bidsface.entities import SHORT_KEYS, is_subset, joined, natural_key, strip_
 from bidsface.errors import RecipeError
 
 PHENOTYPE = "phenotype/"
+IN_DATASET = "bids::"
+"""Beginning of a BIDS URI of the data set itself."""
 _SUFFIX = re.compile(rf"[0-9a-zA-Z]+|{PHENOTYPE}[0-9a-zA-Z_+-]+")
+
+
+def located(path: str, bids_dir: Path | None) -> Path:
+    """Return the file or pattern that an option names.
+
+    Parameters
+    ----------
+    path : str
+        ``bids::stimuli/film.csv`` lies in the data set; anything else is a path, relative to the
+        working directory unless it is absolute.
+    bids_dir : Path or None
+        The data set.
+
+    Raises
+    ------
+    RecipeError
+        If the path lies in the data set, and there is none.
+    """
+    if not path.startswith(IN_DATASET):
+        return Path(path).expanduser().absolute()
+    if bids_dir is None:
+        raise RecipeError(f"{path}: there is no data set that it could lie in")
+    return bids_dir.absolute() / path.removeprefix(IN_DATASET)
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,7 @@ def _compute(
         partial(map_in_threads, n_threads=settings.nprocs),
         workspace,
         tell,
+        settings.bids_dir,
     )
     participants = [
         *output.participant_results(unit.analysis, labels),

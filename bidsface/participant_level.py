@@ -125,6 +125,7 @@ def _compute(
         settings.random_seed,
         device=settings.device,
         mapper=participant.map,
+        bids_dir=settings.bids_dir,
     )
     results = instance.participant(participant, job.loaded.options[analysis])
     return checked_results(results, analysis)

@@ -133,7 +133,7 @@ def plan_participant(
     # Sidecars are not listed as inputs, for many files share them; this is what is read of them.
     timing = {run.block: (run.repetition_time, run.start_time) for run in files.runs}
     tables = {
-        analysis: _unit_tables(analysis, files.label, dataset, loaded, plugins)
+        analysis: _unit_tables(analysis, files.label, dataset, loaded, plugins, settings)
         for analysis in stage.units
     }
     units = [
@@ -232,6 +232,7 @@ def build_analysis(
     mapper: Mapper | None = None,
     workspace: Path | None = None,
     tell: Callable[[str], None] | None = None,
+    bids_dir: Path | None = None,
 ) -> Analysis:
     """Return an analysis of the recipe, ready to run."""
     kind = plugins.analyses[loaded.recipe.analyses[label].analysis]
@@ -244,10 +245,13 @@ def build_analysis(
         mapper=mapper,
         workspace=workspace,
         tell=tell,
+        bids_dir=bids_dir,
     )
 
 
-def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> None:
+def check_analyses(
+    loaded: LoadedRecipe, plugins: Plugins, random_seed: int, bids_dir: Path | None = None
+) -> None:
     """Let every analysis refuse options that cannot work, before any data are read.
 
     Raises
@@ -259,7 +263,7 @@ def check_analyses(loaded: LoadedRecipe, plugins: Plugins, random_seed: int) -> 
     regions = (*recipe.regions, *recipe.region_sets)
     for label, options in loaded.options.items():
         try:
-            analysis = build_analysis(label, loaded, plugins, random_seed)
+            analysis = build_analysis(label, loaded, plugins, random_seed, bids_dir=bids_dir)
             if analysis.needs_time_series and recipe.inputs.images is not None:
                 raise RecipeError(
                     f"{analysis.name} models the time series of BOLD runs, but inputs.images "
@@ -299,12 +303,17 @@ def _input_states(
 
 
 def _unit_tables(
-    analysis: str, label: str, dataset: Dataset, loaded: LoadedRecipe, plugins: Plugins
+    analysis: str,
+    label: str,
+    dataset: Dataset,
+    loaded: LoadedRecipe,
+    plugins: Plugins,
+    settings: Settings,
 ) -> UnitTables:
     """Find the tables that an analysis reads of a participant, and the states of its files."""
     if analysis == OVERVIEW:
         return UnitTables()
-    kind = build_analysis(analysis, loaded, plugins, random_seed=0)
+    kind = build_analysis(analysis, loaded, plugins, random_seed=0, bids_dir=settings.bids_dir)
     options = loaded.options[analysis]
     found = dataset.tables(label, kind.tables_used(options))
     files = {dataset.uri(file.path): file for one in found for file in one.files}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -188,6 +188,18 @@ class Results:
         for name in ("highlights", "warnings"):
             if isinstance(getattr(self, name), str):
                 raise PluginError(f"Results.{name} must be a list of sentences, found one string")
+
+
+def joined(parts: Sequence[Results]) -> Results:
+    """Return everything that several results hold as one, methods texts one after the other."""
+    lists = {
+        field.name: [item for part in parts for item in getattr(part, field.name)]
+        for field in fields(Results)
+        if field.name not in ("methods", "citations")
+    }
+    citations = {key: entry for part in parts for key, entry in part.citations.items()}
+    methods = " ".join(part.methods for part in parts if part.methods)
+    return Results(**lists, methods=methods, citations=citations)
 
 
 def cited(text: str, citations: Mapping[str, str]) -> dict[str, str]:

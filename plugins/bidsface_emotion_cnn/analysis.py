@@ -15,7 +15,8 @@ from bidsface.analysis import (
     Results,
     refuse_unknown,
 )
-from bidsface.errors import RecipeError, UsageError
+from bidsface.errors import InputError, RecipeError, UsageError
+from bidsface_emotion_cnn.label_options import annotation_paths, check_labels
 from bidsface_emotion_cnn.options import EmotionOptions
 
 NEEDED = {"torch": "PyTorch", "umap": "umap-learn", "safetensors": "safetensors"}
@@ -31,14 +32,14 @@ class EmotionCnn(Analysis):
 
     def files_used(self, options: EmotionOptions) -> Sequence[Path]:
         """Return the annotations and what else the options name."""
-        return options.labels.files_used()
+        return annotation_paths(options.labels, self.bids_dir)
 
     def check(
         self, options: EmotionOptions, samples: Collection[str], regions: Collection[str]
     ) -> None:
         """Refuse regions that do not exist, networks that do not, and a missing extra."""
         refuse_unknown("regions", options.regions, regions)
-        options.labels.check()
+        check_labels(options.labels, self.bids_dir)
         missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
         if missing:
             raise RecipeError(
@@ -51,7 +52,7 @@ class EmotionCnn(Analysis):
         """Gather a participant's labelled volumes; see `bidsface_emotion_cnn.participant`."""
         from bidsface_emotion_cnn.participant import gather_volumes
 
-        return gather_volumes(participant, options)
+        return gather_volumes(participant, options, self.seed("labels"), self.bids_dir)
 
     def group(self, participants: Sequence[ParticipantResults], options: EmotionOptions) -> Results:
         """Train over participants and look inside; see `bidsface_emotion_cnn.group`.
@@ -63,11 +64,11 @@ class EmotionCnn(Analysis):
         """
         from bidsface_emotion_cnn.group import analyse_group
         from bidsface_emotion_cnn.tools import Tools
-        from bidsface_emotion_cnn.torch_device import torch_device
+        from bidsface_emotion_cnn.torch_devices import torch_device
 
         try:
-            device = torch_device(self.device)
-        except ValueError as error:
+            device = torch_device(self.device).type
+        except InputError as error:
             raise UsageError(f"--{error}") from error
         with self.workspace() as folder:
             tools = Tools(lambda *keys: self.seed("group", *keys), self.map, self.tell, device)

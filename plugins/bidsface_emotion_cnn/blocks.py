@@ -16,8 +16,8 @@ class Blocks:
 
     Attributes
     ----------
-    full : tuple of int
-        Shape of the grid that the voxels are of.
+    full : Grid
+        Of the voxels.
     start : tuple of int
         First voxel of the first block.
     size : int
@@ -26,7 +26,7 @@ class Blocks:
         Of the blocks; its coordinates are the blocks' centres.
     """
 
-    full: tuple[int, int, int]
+    full: Grid
     start: tuple[int, int, int]
     size: int
     grid: Grid
@@ -53,7 +53,7 @@ class Blocks:
         first = (int(start[0]), int(start[1]), int(start[2]))
         resolution = grid.resolution if size == 1 else None
         own = Grid(shape, affine, grid.space, resolution, grid.source)
-        return cls(grid.shape, first, size, own)
+        return cls(grid, first, size, own)
 
     def mean_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return block means of columns, (n_columns, *grid.shape).
@@ -63,7 +63,7 @@ class Blocks:
         values : ndarray of shape (n_grid_voxels, n_columns)
             What lies outside the grid counts as 0.
         """
-        images = np.moveaxis(values.reshape(*self.full, -1), -1, 0)
+        images = np.moveaxis(values.reshape(*self.full.shape, -1), -1, 0)
         corners = tuple(
             slice(first, first + n * self.size)
             for first, n in zip(self.start, self.grid.shape, strict=True)

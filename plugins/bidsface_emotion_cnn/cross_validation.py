@@ -10,17 +10,31 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bidsface_emotion_cnn.class_means import class_means
 from bidsface_emotion_cnn.logistic_baseline import baseline_probabilities
 from bidsface_emotion_cnn.options import EmotionOptions
-from bidsface_emotion_cnn.prediction import pooled_features, predict_probabilities
+from bidsface_emotion_cnn.prediction import predict_probabilities
 from bidsface_emotion_cnn.splits import Fold, make_folds
 from bidsface_emotion_cnn.tools import Tools
 from bidsface_emotion_cnn.training import EpochRecord, TrainedNetwork, train_network
 from bidsface_emotion_cnn.volume_set import VolumeSet
 
-Indices = NDArray[np.int64]
+Floats = NDArray[np.floating]
 TELL_EVERY = 15.0
 """Seconds between lines about one fold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Probabilities that one classifier gives, fold by fold.
+
+    Attributes
+    ----------
+    test, validation : sequence of ndarray of shape (n_volumes_of_the_part, n_classes)
+    """
+
+    test: Sequence[Floats]
+    validation: Sequence[Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,55 +45,46 @@ class FoldOutcome:
     ----------
     fold : Fold
     network : TrainedNetwork
-    probabilities : ndarray of shape (n_test, n_classes)
-    features : ndarray of shape (n_test, n_features)
-        Of the last layer before the classes.
-    baseline : ndarray of shape (n_test, n_classes) or None
+    probabilities : mapping of str to (ndarray, ndarray)
+        Of the test and of the validation part, by classifier.
+    layers : mapping of str to ndarray of shape (n_classes, n_features)
+        Mean activations of layers by class, over the test part; NaN for classes without a volume.
     """
 
     fold: Fold
     network: TrainedNetwork
-    probabilities: NDArray[np.float32]
-    features: NDArray[np.float32]
-    baseline: NDArray[np.float64] | None
+    probabilities: dict[str, tuple[Floats, Floats]]
+    layers: dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
 class SchemeOutcome:
-    """All folds of a scheme; rows of the arrays are the tested volumes, fold after fold."""
+    """All folds of a scheme."""
 
     scheme: str
     folds: Sequence[FoldOutcome]
 
     @property
-    def tested(self) -> Indices:
-        """Numbers of the tested volumes."""
+    def tested(self) -> NDArray[np.int64]:
+        """Numbers of the tested volumes, fold after fold."""
         return np.concatenate([one.fold.test for one in self.folds])
 
     @property
-    def fold_numbers(self) -> Indices:
+    def fold_numbers(self) -> NDArray[np.int64]:
         """Fold of every tested volume."""
         sizes = [len(one.fold.test) for one in self.folds]
         return np.repeat(np.arange(len(sizes)), sizes)
 
     @property
-    def probabilities(self) -> NDArray[np.float32]:
-        """Of the network, (n_tested, n_classes)."""
-        return np.concatenate([one.probabilities for one in self.folds])
-
-    @property
-    def features(self) -> NDArray[np.float32]:
-        """Of the last layer before the classes, (n_tested, n_features)."""
-        return np.concatenate([one.features for one in self.folds])
-
-    @property
-    def estimators(self) -> dict[str, NDArray[np.floating]]:
-        """Probabilities of the network and, where there is one, of the baseline."""
-        found: dict[str, NDArray[np.floating]] = {"network": self.probabilities}
-        parts = [one.baseline for one in self.folds if one.baseline is not None]
-        if len(parts) == len(self.folds):
-            found["logistic"] = np.concatenate(parts)
-        return found
+    def predictions(self) -> dict[str, Predictions]:
+        """By classifier."""
+        return {
+            name: Predictions(
+                [one.probabilities[name][0] for one in self.folds],
+                [one.probabilities[name][1] for one in self.folds],
+            )
+            for name in self.folds[0].probabilities
+        }
 
 
 def cross_validate(
@@ -110,8 +115,10 @@ def cross_validate(
         scheme, number, fold = job
         total = sum(one == scheme for one, _, _ in jobs)
         title = f"{scheme}, fold {number + 1} of {total}"
-        place = folder / f"{scheme}-{number + 1}"
-        return run_fold(volumes, fold, title, options, tools, place, (scheme, str(number)))
+        seed = int(tools.seed("network", scheme, str(number)).generate_state(1)[0])
+        return run_fold(
+            volumes, fold, title, options, tools, folder / f"{scheme}-{number + 1}", seed
+        )
 
     # A GPU works on one fold at a time.
     found = [work(job) for job in jobs] if tools.device == "cuda" else tools.map(work, jobs)
@@ -125,6 +132,7 @@ def scheme_folds(
     volumes: VolumeSet, scheme: str, options: EmotionOptions, tools: Tools
 ) -> list[Fold]:
     """Return the folds of a scheme; raises ValueError where it is impossible."""
+    names = volumes.participant_labels if scheme == "participants" else volumes.run_labels
     return make_folds(
         scheme,
         volumes.codes,
@@ -133,6 +141,8 @@ def scheme_folds(
         n_folds=options.folds.get(scheme),
         test_share=options.test_share,
         seed=tools.seed("folds", scheme),
+        unit_names=names,
+        class_names=volumes.classes,
     )
 
 
@@ -143,10 +153,9 @@ def run_fold(
     options: EmotionOptions,
     tools: Tools,
     folder: Path,
-    keys: Sequence[str],
+    seed: int,
 ) -> FoldOutcome:
-    """Train and test the network of one fold."""
-    seed = int(tools.seed("network", *keys).generate_state(1)[0])
+    """Train and test the network of one fold, and the baseline."""
     network = train_network(
         volumes,
         fold.train,
@@ -158,19 +167,22 @@ def run_fold(
         checkpoint=folder,
         progress=progress_lines(title, options.training.epochs, tools.tell),
     )
-    batch = options.training.batch_size
-    probabilities = predict_probabilities(
-        network.model, volumes, fold.test, batch_size=batch, device=tools.device
-    )
-    features = pooled_features(
-        network.model, volumes, fold.test, batch_size=batch, device=tools.device
-    )
-    baseline = None
+
+    def probabilities(part: NDArray[np.int64]) -> Floats:
+        return predict_probabilities(network.model, volumes, part, device=tools.device)
+
+    found = {"network": (probabilities(fold.test), probabilities(fold.validation))}
     if options.baseline:
-        baseline = baseline_probabilities(volumes, fold.train, fold.validation, fold.test, seed)
-    share = float(np.mean(probabilities.argmax(axis=1) == volumes.codes[fold.test]))
+        both = np.concatenate([fold.test, fold.validation])
+        balanced = options.training.class_weights == "balanced"
+        baseline = baseline_probabilities(
+            volumes, fold.train, fold.validation, both, balanced=balanced
+        )
+        found["logistic"] = (baseline[: len(fold.test)], baseline[len(fold.test) :])
+    layers = class_means(network.model, volumes, fold.test, options.layers, tools.device)
+    share = float(np.mean(found["network"][0].argmax(axis=1) == volumes.codes[fold.test]))
     tools.tell(f"{title}: {len(network.history)} epochs, {100 * share:.0f} % of held-out volumes")
-    return FoldOutcome(fold, network, probabilities, features, baseline)
+    return FoldOutcome(fold, network, found, layers)
 
 
 def progress_lines(

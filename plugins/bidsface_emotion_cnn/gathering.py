@@ -15,7 +15,7 @@ from bidsface.entities import shared
 from bidsface.errors import InputError
 from bidsface_emotion_cnn.blocks import Blocks
 from bidsface_emotion_cnn.options import EmotionOptions
-from bidsface_emotion_cnn.participant import MEMBERS, STRUCTURES, VOLUMES
+from bidsface_emotion_cnn.participant import MEMBERS, VOLUMES
 from bidsface_emotion_cnn.volume_set import VolumeSet, cached_volumes, scaled_volumes
 
 NOT_SHARED = ("sub", "desc", "stat", "space", "res", "run")
@@ -37,8 +37,9 @@ class Cohort:
         Where any participant has a brain.
     regions : mapping of str to ndarray of bool, shape ``grid.shape``
         Regions that most of the participants who have them agree on.
-    structures : sequence of StoredMap
-        Participants' maps of FreeSurfer's indices, on the full grid.
+    blocks : Blocks
+        How ``grid`` was made of the participants' own.
+    tasks : tuple of str
     repetition_time : float
         s; the longest of all runs.
     entities : mapping
@@ -51,16 +52,20 @@ class Cohort:
     grid: Grid
     inside: NDArray[np.bool_]
     regions: dict[str, NDArray[np.bool_]]
-    structures: Sequence[StoredMap]
+    blocks: Blocks
+    tasks: tuple[str, ...]
     repetition_time: float
     entities: Entities
     notes: Sequence[str]
+
+    def reduced(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring an image on the participants' grid to ``grid``."""
+        return self.blocks.mean_of(image.reshape(-1, 1))[0]
 
 
 def gather(
     participants: Sequence[ParticipantResults],
     options: EmotionOptions,
-    seed: np.random.SeedSequence,
     folder: Path,
 ) -> Cohort:
     """Write the volumes of all participants to one file and return what is known of them.
@@ -71,8 +76,6 @@ def gather(
     ----------
     participants : sequence of ParticipantResults
     options : EmotionOptions
-    seed : SeedSequence
-        Of the draw of volumes, where classes are to have equally many.
     folder : Path
         Where the file goes.
 
@@ -84,8 +87,9 @@ def gather(
     labelled = [one for one in participants if any(item.stat == VOLUMES for item in one.maps)]
     if not labelled:
         raise InputError("no participant has labelled volumes")
+    every, known = ([one.label for one in some] for some in (participants, labelled))
     full = common_grid(labelled)
-    table, notes = choose_volumes(labelled, options, seed)
+    table = _table(labelled)
     everywhere = Voxels(full, np.arange(int(np.prod(full.shape))))
     brain = _brain(labelled, everywhere)
     blocks = Blocks.around(brain, full, options.downsample)
@@ -95,49 +99,42 @@ def gather(
 
     def of_participants() -> Iterator[NDArray[np.float32]]:
         for one in labelled:
-            rows = table["row"].to_numpy()[table["participant_id"] == one.label]
-            values = _map(one, VOLUMES).load(everywhere)[:, rows]
+            values = _map(one, VOLUMES).load(everywhere)
             yield scaled_volumes(blocks.mean_of(values.astype(np.float32)), inside, scaling)
 
     data = cached_volumes(path, (len(table), *blocks.grid.shape), of_participants())
     return Cohort(
         volumes=_volume_set(data, table),
-        table=table.drop(columns="row"),
+        table=table,
         grid=blocks.grid,
         inside=inside,
         regions=_regions(labelled, everywhere, blocks),
-        structures=[item for one in labelled for item in one.maps if item.stat == STRUCTURES],
+        blocks=blocks,
+        tasks=tuple(dict.fromkeys(table["task_name"])),
         repetition_time=float(table["repetition_time"].max()),
         entities=shared([_map(one, VOLUMES).entities for one in labelled], NOT_SHARED),
-        notes=notes,
+        notes=[
+            f"sub-{one.label} has no labelled volumes"
+            for one in participants
+            if one not in labelled
+        ],
     )
 
 
-def choose_volumes(
-    participants: Sequence[ParticipantResults],
-    options: EmotionOptions,
-    seed: np.random.SeedSequence,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return the volumes of the classes that are used; ``row`` numbers those of a participant.
+def _table(participants: Sequence[ParticipantResults]) -> pd.DataFrame:
+    """Return the volumes of all participants.
 
     Raises
     ------
     InputError
-        If fewer than two classes are left.
+        If there are fewer than two classes.
     """
-    parts = [
-        one.table("volumes").assign(participant_id=one.label).rename_axis("row").reset_index()
-        for one in participants
-    ]
+    parts = [one.table("volumes").assign(participant_id=one.label) for one in participants]
     table = pd.concat(parts, ignore_index=True)
-    kept, notes = options.labels.usable_classes(table["trial_type"], table["participant_id"])
-    if len(kept) < 2:
-        raise InputError(
-            f"fewer than two classes are left: {', '.join(kept) or 'none'}; {'; '.join(notes)}"
-        )
-    table = table[table["trial_type"].isin(kept)].reset_index(drop=True)
-    chosen = options.labels.drawn(table["trial_type"], table["participant_id"], seed)
-    return table.loc[chosen].reset_index(drop=True), notes
+    classes = sorted(set(table["trial_type"]))
+    if len(classes) < 2:
+        raise InputError(f"a network tells classes apart, but all volumes are {classes[0]}")
+    return table
 
 
 def _volume_set(data: NDArray[np.float32], table: pd.DataFrame) -> VolumeSet:

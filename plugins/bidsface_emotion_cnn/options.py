@@ -93,8 +93,18 @@ class EmotionOptions(AnalysisOptions):
     """Regions of the recipe that are emptied one by one, too; empty means all."""
     occlusion: OcclusionOptions | None = OcclusionOptions()
     """Null for none."""
+    atlas: str | None = None
+    """Path of an image of labels that names places; null for the structures of most participants,
+    where fMRIPrep wrote segmentations.
+    """
+    atlas_labels: str | None = None
+    """Table with columns `index` and `name` for it; null for the one beside the image."""
     embedding: EmbeddingOptions | None = EmbeddingOptions()
     """Null for none; needs `occlusion`."""
+    layers: tuple[str, ...] = ("pool",)
+    """Layers of the network whose dissimilarities of classes are compared with those of the brain,
+    such as `pool`, `ds1.bn3` or `fc`.
+    """
     permutations: int = Field(10_000, ge=1)
     """Orders of the classes that the comparison of network and brain draws; all where there are
     fewer.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from bidsface.anatomy import structure_map
 from numpy.typing import NDArray
 
 from bidsface.analysis import (
@@ -26,16 +27,16 @@ from bidsface.errors import InputError
 from bidsface_emotion_cnn import emotion_text
 from bidsface_emotion_cnn.cleaning import drifts, residuals, standardized
 from bidsface_emotion_cnn.options import EmotionOptions
-from bidsface_emotion_cnn.volume_labels import LabelSource
+from bidsface_emotion_cnn.volume_labels import label_runs, read_label_sources
 
-VOLUMES, MEMBERS, STRUCTURES = "signal", "regions", "index"
-"""``stat`` of the maps that hold volumes, regions as ones and zeros, and indices of structures."""
+VOLUMES, MEMBERS = "signal", "regions"
+"""``stat`` of the maps that hold volumes, and regions as ones and zeros."""
 
 COLUMNS = {
     "task_name": Column("Task"),
     "block": Column("Run"),
     "segment": Column("What the run showed; the same for all participants who saw the same"),
-    "volume_index": Column("Number of the volume among those of the run that are used, from 0"),
+    "volume_index": Column("Number of the volume in its run, from 0"),
     "time": Column("When the volume was acquired, from the beginning of the run", units="s"),
     "repetition_time": Column("Time between the volumes of the run", units="s"),
     "trial_type": Column("Class of the volume"),
@@ -43,25 +44,23 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class LabelledRun:
-    """The labelled volumes of a run: ``X`` (n_labelled, n_voxels) and a row of ``table`` for each.
-
-    ``X`` is None where no volume of the run has a label.
-    """
-
-    table: pd.DataFrame
-    X: NDArray[np.float32] | None
-    entities: Entities
-
-
-def gather_volumes(participant: Participant, options: EmotionOptions) -> Results:
+def gather_volumes(
+    participant: Participant,
+    options: EmotionOptions,
+    seed: np.random.SeedSequence,
+    bids_dir: Path | None = None,
+) -> Results:
     """Return the labelled volumes of a participant, cleaned.
 
     Parameters
     ----------
     participant : Participant
     options : EmotionOptions
+    seed : SeedSequence
+        Of the draw of volumes, where classes are to have equally many; the same for all
+        participants, so that those who saw the same give the same volumes.
+    bids_dir : Path or None
+        Where annotations may lie.
 
     Raises
     ------
@@ -69,39 +68,51 @@ def gather_volumes(participant: Participant, options: EmotionOptions) -> Results
         If the participant lacks the tasks, or no volume has a label.
     """
     tasks, notes = usable_tasks(participant, options.tasks, "used")
-    source = LabelSource.of(options.labels)
-    found: list[LabelledRun] = []
-    for task in tasks:
-        for run in participant.bold_runs(task):
-            labelled = _labelled_run(run, task, source, options)
-            found.append(labelled)
-            if not len(labelled.table):
-                notes.append(f"{run.block}: no volume has a label")
-    notes.extend(source.notes)
-    if not any(len(one.table) for one in found):
-        raise InputError(
-            f"sub-{participant.label}: no volume of {', '.join(tasks)} has a label"
-            f"{''.join(f'; {line}' for line in notes)}"
-        )
-    return _results(participant, [one for one in found if len(one.table)], options, notes)
+    runs = [run for task in tasks for run in participant.bold_runs(task)]
+    annotations = read_label_sources(options.labels, bids_dir)
+    try:
+        labelled = label_runs(runs, options.labels, annotations, seed)
+    except InputError as error:
+        raise InputError(f"sub-{participant.label}: {error}") from error
+    frame = labelled.frame.merge(
+        pd.DataFrame(
+            {
+                "block": [run.block for run in runs],
+                "task_name": [run.entities.get("task", "n/a") for run in runs],
+                "repetition_time": [float(run.repetition_time) for run in runs],
+            }
+        ),
+        on="block",
+        how="left",
+        validate="many_to_one",
+    )
+    used = [run for run in runs if (frame["block"] == run.block).any()]
+    parts = [
+        _volumes(run, frame.loc[frame["block"] == run.block, "kept_index"].to_numpy(), options)
+        for run in used
+    ]
+    order = np.concatenate([np.flatnonzero(frame["block"] == run.block) for run in used])
+    table = frame.iloc[order].rename(columns={"votes_share": "agreement"})[list(COLUMNS)]
+    notes.extend(labelled.notes)
+    return _results(
+        participant,
+        table.reset_index(drop=True),
+        np.concatenate(parts).T,
+        shared([run.entities for run in used], ("run",)),
+        options,
+        notes,
+    )
 
 
-def _labelled_run(
-    run: BoldRun, task: str, source: LabelSource, options: EmotionOptions
-) -> LabelledRun:
-    labels = source.of_run(run)
-    table = labels.assign(
-        task_name=task, block=run.block, repetition_time=float(run.repetition_time)
-    )[list(COLUMNS)].reset_index(drop=True)
-    if not len(table):
-        return LabelledRun(table, None, run.entities)
+def _volumes(
+    run: BoldRun, rows: NDArray[np.integer], options: EmotionOptions
+) -> NDArray[np.float32]:
+    """Return cleaned volumes of a run."""
     series = run.load(options.smoothing_fwhm)
     regressors = [drifts(run.times, run.repetition_time, options.high_pass)]
     if options.confounds and run.confounds.shape[1]:
         regressors.append(run.confounds.to_numpy(float))
-    if options.scaling != "none" or options.high_pass is not None or options.confounds:
-        series = _cleaned(series, np.hstack(regressors), options)
-    return LabelledRun(table, series[table["volume_index"].to_numpy()], run.entities)
+    return _cleaned(series, np.hstack(regressors), options)[rows]
 
 
 def _cleaned(
@@ -116,13 +127,12 @@ def _cleaned(
 
 def _results(
     participant: Participant,
-    runs: Sequence[LabelledRun],
+    table: pd.DataFrame,
+    values: NDArray[np.float32],
+    entities: Entities,
     options: EmotionOptions,
     notes: Sequence[str],
 ) -> Results:
-    table = pd.concat([one.table for one in runs], ignore_index=True)
-    values = np.concatenate([one.X for one in runs if one.X is not None]).T
-    entities = shared([one.entities for one in runs], ("run",))
     names = [f"volume{number}" for number in range(1, len(table) + 1)]
     text = "Cleaned volumes that have a label, in the order of the table of volumes"
     methods = emotion_text.participant_methods(options)
@@ -154,11 +164,8 @@ def _places(participant: Participant, options: EmotionOptions, entities: Entitie
     text = "Regions: 1 inside, 0 outside"
     names = [region.name for region in regions]
     maps.append(Map(MEMBERS, members, participant.voxels, entities, text, names))
-    if participant.structures is not None:
-        indices = participant.structures.astype(float)
-        text = "FreeSurfer's index of every voxel"
-        maps.append(Map(STRUCTURES, indices, participant.brain, entities, text))
-    return maps
+    structures = structure_map(participant, entities)
+    return maps if structures is None else [*maps, structures]
 
 
 def _summary(table: pd.DataFrame) -> Summary:
