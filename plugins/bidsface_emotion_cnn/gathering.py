@@ -87,7 +87,7 @@ def gather(
     labelled = [one for one in participants if any(item.stat == VOLUMES for item in one.maps)]
     if not labelled:
         raise InputError("no participant has labelled volumes")
-    every, known = ([one.label for one in some] for some in (participants, labelled))
+    every, known = ({one.label for one in some} for some in (participants, labelled))
     full = common_grid(labelled)
     table = _table(labelled)
     everywhere = Voxels(full, np.arange(int(np.prod(full.shape))))
@@ -113,11 +113,7 @@ def gather(
         tasks=tuple(dict.fromkeys(table["task_name"])),
         repetition_time=float(table["repetition_time"].max()),
         entities=shared([_map(one, VOLUMES).entities for one in labelled], NOT_SHARED),
-        notes=[
-            f"sub-{one.label} has no labelled volumes"
-            for one in participants
-            if one not in labelled
-        ],
+        notes=[f"sub-{name} has no labelled volumes" for name in sorted(every - known)],
     )
 
 
