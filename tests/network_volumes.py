@@ -38,6 +38,7 @@ def thirds(volumes, seed=0):
     parts = [[], [], []]
     for code in range(len(volumes.classes)):
         own = rng.permutation(np.flatnonzero(volumes.codes == code))
-        for part, rows in zip(parts, np.split(own, [len(own) // 2, 3 * len(own) // 4]), strict=True):
+        edges = [len(own) // 2, 3 * len(own) // 4]
+        for part, rows in zip(parts, np.split(own, edges), strict=True):
             part.extend(rows)
     return [np.sort(np.array(part)) for part in parts]

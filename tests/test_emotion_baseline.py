@@ -133,9 +133,7 @@ def test_classes_without_training_volumes(volumes):
     assert not found[:, 1].any()
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
     with pytest.raises(ValueError, match="at least two classes"):
-        baseline_probabilities(
-            volumes, train[volumes.codes[train] == 0], validation, test
-        )
+        baseline_probabilities(volumes, train[volumes.codes[train] == 0], validation, test)
     alike = replace(volumes, data=np.ones_like(volumes.data))
     with pytest.raises(ValueError, match="all alike"):
         baseline_probabilities(alike, train, validation, test)
@@ -154,6 +152,4 @@ from bidsface_emotion_cnn import learning_curves, logistic_baseline
 
 def test_what_needs_no_torch_works_without_it():
     path = ":".join(path for path in sys.path if path)
-    subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH], env={"PYTHONPATH": path}, check=True
-    )
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH], env={"PYTHONPATH": path}, check=True)

@@ -85,8 +85,9 @@ def randomized(model, seed=0):
                 value.uniform_(0.5, 2, generator=generator)
             elif value.is_floating_point():
                 spread = 0.3 if value.ndim == 1 else 2 / value[0].numel() ** 0.5
-                value.normal_(1.0 * name.endswith("weight") * (value.ndim == 1), spread,
-                              generator=generator)
+                value.normal_(
+                    1.0 * name.endswith("weight") * (value.ndim == 1), spread, generator=generator
+                )
     return model.eval()
 
 
@@ -167,8 +168,7 @@ def test_names_of_layers_for_features():
     names = [name for name, _ in EmotionCNN3D().layers()]
     assert names[:3] == ["conv1", "bn1", "relu1"]
     assert names[3:11] == [
-        f"ds1.{n}"
-        for n in ("expand", "bn1", "relu1", "dwconv", "bn2", "relu2", "project", "bn3")
+        f"ds1.{n}" for n in ("expand", "bn1", "relu1", "dwconv", "bn2", "relu2", "project", "bn3")
     ]
     assert names[-4:] == ["pool", "flatten", "dropout", "fc"]
 
@@ -206,7 +206,7 @@ def test_names_of_networks_are_those_of_the_options():
 @pytest.mark.parametrize("shape", [(2, 5, 6, 5, 4), (1, 3, 1, 2, 7), (3, 2, 3, 3, 1)])
 def test_depthwise_convolution_equals_torch(shape, stride):
     generator = torch.Generator().manual_seed(3)
-    layer = DepthwiseConv3d(shape[1], 3, stride=stride, padding=1)
+    layer = DepthwiseConv3d(shape[1], stride)
     assert isinstance(layer, nn.Conv3d)
     x = torch.randn(shape, generator=generator, requires_grad=True)
     found = layer(x)

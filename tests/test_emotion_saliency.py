@@ -63,9 +63,9 @@ def test_one_class_is_one_of_all(model, volume):
     every = integrated_gradients(model, volume, None, steps=6, device="cpu")
     one = integrated_gradients(model, volume, 2, steps=6, batch_size=5, device="cpu")
     assert one.shape == volume.shape
-    np.testing.assert_allclose(one, every[2], atol=1e-5 * np.abs(every).max())
+    np.testing.assert_allclose(one, every[2], atol=1e-4 * np.abs(every).max())
     # Probabilities sum to 1, so the attributions of all classes cancel.
-    np.testing.assert_allclose(every.sum(0), 0, atol=1e-5 * np.abs(every).max())
+    np.testing.assert_allclose(every.sum(0), 0, atol=1e-4 * np.abs(every).max())
 
 
 def test_integrated_gradients_of_a_linear_score_are_exact():
@@ -104,7 +104,9 @@ def test_smooth_grad_of_a_linear_score_is_its_weight():
     # A voxel that matters to one class only, and one to none.
     with torch.no_grad():
         model.fc.weight[:, :2] = torch.tensor([[0.0, 3.0], [0.0, 0.0]])
-    found = smooth_grad(model, volume, None, n_samples=3, seed=1, output="probability", device="cpu")
+    found = smooth_grad(
+        model, volume, None, n_samples=3, seed=1, output="probability", device="cpu"
+    )
     assert found[:, 0, 0, 0] == pytest.approx([0, 0])
     assert found[0, 0, 0, 1] > 0 > found[1, 0, 0, 1]
 
@@ -117,7 +119,7 @@ def test_smooth_grad_averages_gradients_at_noisy_volumes(model, volume):
     first = smooth_grad(model, volume, 1, n_samples=6, seed=3, batch_size=4, device="cpu")
     again = smooth_grad(model, volume, 1, n_samples=6, seed=3, batch_size=6, device="cpu")
     other = smooth_grad(model, volume, 1, n_samples=6, seed=4, device="cpu")
-    np.testing.assert_allclose(first, again, atol=1e-5 * np.abs(first).max())
+    np.testing.assert_allclose(first, again, atol=1e-4 * np.abs(first).max())
     assert np.abs(first - other).max() > 1e-3 * np.abs(first).max()
     # The mean over three times as many is nearer to that over very many.
     many = smooth_grad(model, volume, 1, n_samples=200, seed=5, batch_size=50, device="cpu")

@@ -1,4 +1,4 @@
-"""Training of networks: learns what is there, repeats to the bit, goes on after any interruption."""
+"""Training: learns what is there, repeats to the bit, goes on after any interruption."""
 
 import os
 import signal
@@ -58,9 +58,7 @@ def undisturbed(data):
 def trained(data, seed=SEED, **changes):
     """Train quickly; ``changes`` are options, or arguments of `train_network`."""
     arguments = {
-        key: changes.pop(key)
-        for key in ("checkpoint", "progress", "step_done")
-        if key in changes
+        key: changes.pop(key) for key in ("checkpoint", "progress", "step_done") if key in changes
     }
     options = TrainingOptions(**{**SMALL, **changes})
     return train_network(*data, options, n_classes=3, seed=seed, device="cpu", **arguments)
@@ -78,9 +76,7 @@ def same(one, other):
 def held_out_accuracy(volumes):
     train, validation, test = thirds(volumes)
     options = TrainingOptions(network="emotion-cnn-small", epochs=12, batch_size=16)
-    found = train_network(
-        volumes, train, validation, options, n_classes=3, seed=SEED, device="cpu"
-    )
+    found = train_network(volumes, train, validation, options, n_classes=3, seed=SEED, device="cpu")
     answers = predict_probabilities(found.model, volumes, test, device="cpu").argmax(1)
     return found, float(np.mean(answers == volumes.codes[test]))
 
@@ -232,9 +228,10 @@ def test_other_networks_train(network):
     volumes = wave_volumes(n_per_class=2)
     parts = np.arange(0, 6, 2), np.arange(1, 6, 2)
     found = trained((volumes, *parts), network=network, epochs=1)
-    assert type(found.model).__name__ == {"emotion-cnn": "EmotionCNN3D", "plain-cnn": "PlainCNN3D"}[
-        network
-    ]
+    assert (
+        type(found.model).__name__
+        == {"emotion-cnn": "EmotionCNN3D", "plain-cnn": "PlainCNN3D"}[network]
+    )
 
 
 def test_gradient_is_clipped_and_momentum_is_used(data):
@@ -316,32 +313,55 @@ def test_augmentation():
     assert far.shape == brain.shape
 
 
-class Interrupted(Exception):
+class StopHereError(Exception):
     """Raised in the middle of a training."""
 
 
 def stop_at(epoch, step):
     def step_done(*place):
         if place == (epoch, step):
-            raise Interrupted
+            raise StopHereError
 
     return step_done
 
 
-@pytest.mark.parametrize("steps", [1, 2])
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_interrupted_training_goes_on_to_the_same_bits(tmp_path, data, steps, optimizer):
-    changes = {"optimizer": optimizer, "checkpoint_steps": steps, "checkpoint": tmp_path / "fold"}
-    with pytest.raises(Interrupted):
+@pytest.mark.parametrize(
+    ("optimizer", "steps", "next_step", "after"),
+    [
+        # All three steps of the second epoch were saved, two of them, and none.
+        ("adamw", 1, (3, 1), "after epoch 1, step 3, from"),
+        ("adamw", 2, (2, 3), "after epoch 1, step 2, from"),
+        ("sgd", 2, (2, 3), "after epoch 1, step 2, from"),
+        ("adamw", 9, (2, 1), "after epoch 1, from"),
+    ],
+)
+def test_interrupted_training_goes_on_to_the_same_bits(
+    tmp_path, data, optimizer, steps, next_step, after
+):
+    folder = tmp_path / "fold"
+    changes = {"optimizer": optimizer, "checkpoint_steps": steps, "checkpoint": folder}
+    with pytest.raises(StopHereError):
         trained(data, step_done=stop_at(2, 3), **changes)
-    (tmp_path / "fold" / "training.safetensors.part").write_bytes(b"torn")
+    (folder / "training.safetensors.part").write_bytes(b"torn")
     done = []
     found = trained(data, step_done=lambda *place: done.append(place), **changes)
-    assert done[0] == (2, {1: 4, 2: 3}[steps] if False else {1: 1, 2: 3}[steps] if steps == 2 else 1)
-    assert f"after epoch 1, step {done[0][1] - 1}" in found.started
+    assert done[0] == next_step
+    assert found.started.startswith(after)
     whole = trained(data, optimizer=optimizer)
     assert same(found, whole)
     assert found.history == whole.history
+
+
+def test_interrupted_after_an_epoch(tmp_path, data, undisturbed):
+    def progress(record):
+        if record.epoch == 2:
+            raise StopHereError
+
+    with pytest.raises(StopHereError):
+        trained(data, checkpoint=tmp_path, progress=progress)
+    found = trained(data, checkpoint=tmp_path)
+    assert found.started.startswith("after epoch 2, from")
+    assert same(found, undisturbed)
 
 
 def test_finished_training_is_read_back(tmp_path, data, undisturbed):
@@ -368,9 +388,7 @@ def test_checkpoint_of_another_training_is_not_gone_on_from(tmp_path, data, undi
         ]
     ):
         folder = tmp_path / str(number)
-        trained(other, checkpoint=folder, epochs=1, **changes) if number == 9 else trained(
-            other, checkpoint=folder, **changes
-        )
+        trained(other, checkpoint=folder, **changes)
         found = trained(data, checkpoint=folder)
         assert found.started.startswith("from the beginning: ")
         assert found.started.endswith("is of other options, data or software")
@@ -436,7 +454,7 @@ def test_refused():
         trained((volumes, train, validation), network="plain-cnn")
     with pytest.raises(InputError, match="precision mixed: needs a GPU"):
         trained((volumes, train, validation), precision="mixed")
-    with pytest.raises(InputError, match=r"not finite in epoch \d+; .*learning_rate \(now 1e\+30\)"):
+    with pytest.raises(InputError, match=r"not finite in epoch \d+; .*rate \(now 1e\+30\)"):
         trained((volumes, train, validation), optimizer="sgd", learning_rate=1e30)
     bad = np.where(volumes.data > 2, np.nan, volumes.data).astype(np.float32)
     with pytest.raises(InputError, match="not finite in epoch 1"):

@@ -105,9 +105,7 @@ def test_published_checkpoint_is_the_default_network(tmp_path):
 
 
 def test_half_precision_is_widened(tmp_path, model):
-    half = {
-        k: v.bfloat16() if v.is_floating_point() else v for k, v in model.state_dict().items()
-    }
+    half = {k: v.bfloat16() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     save_file(half, tmp_path / "half.safetensors")
     found = load_network(tmp_path / "half.safetensors", NAME)
     assert found.fc.weight.dtype == torch.float32
@@ -166,8 +164,8 @@ def test_other_files_are_refused(tmp_path, model):
     refused(tmp_path / "numbers.pt", "must hold a state dictionary")
     path = tmp_path / "weights.safetensors"
     save_file(model.state_dict(), path)
-    refused(path, "not weights of network emotion-cnn: they lack ds3.bn1.weight|they lack", "emotion-cnn")
-    with pytest.raises(InputError, match="network must be one of emotion-cnn, .* found 'resnet'"):
+    refused(path, "not weights of network emotion-cnn: they lack ds4.expand.weight", "emotion-cnn")
+    with pytest.raises(InputError, match=r"network must be one of emotion-cnn, .* found 'resnet'"):
         load_network(path, "resnet")
 
 
@@ -176,7 +174,7 @@ def test_weights_that_do_not_fit_are_refused(model):
     what = "the weights: not weights of network emotion-cnn-small: "
     for change, text in (
         ({"more": np.zeros(1)}, "they have besides more$"),
-        ({"bn1.weight": np.zeros(3)}, r"bn1.weight must be numbers of shape \(12,\), found float64"),
+        ({"bn1.weight": np.zeros(3)}, r"bn1.weight must be numbers of shape \(12,\), found float"),
         ({"bn1.weight": np.array(["a"] * 12)}, "bn1.weight must be numbers"),
         ({"bn1.bias": np.full(12, np.nan)}, "bn1.bias holds values that are not finite"),
         ({"fc.weight": np.zeros(())}, "fc.weight must be numbers of shape"),
@@ -186,5 +184,5 @@ def test_weights_that_do_not_fit_are_refused(model):
     few = {name: array for name, array in arrays.items() if not name.startswith("ds1")}
     with pytest.raises(InputError, match=r"they lack ds1.expand.weight, .* and \d+ more"):
         network_from_arrays(few, NAME)
-    with pytest.raises(InputError, match="they lack conv1.weight"):
+    with pytest.raises(InputError, match=r"they lack conv1\.weight"):
         network_from_arrays({}, NAME)

@@ -22,8 +22,8 @@ def learning_curves(
 ) -> Figure:
     """Draw loss and accuracy of training and validation part over epochs.
 
-    Thin lines are folds, with a dot at the epoch whose weights were kept; thick lines are means over
-    the folds, as far as all of them were trained.
+    Thin lines are folds, with a dot at the epoch whose weights were kept; thick lines are means
+    over the folds, as far as all of them were trained.
 
     Parameters
     ----------

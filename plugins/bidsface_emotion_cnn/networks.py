@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -123,7 +124,7 @@ def depthwise_block(n_in: int, n_out: int, stride: int = 2, expansion: int = 2) 
         "expand": nn.Conv3d(n_in, hidden, 1, bias=False),
         "bn1": nn.BatchNorm3d(hidden),
         "relu1": nn.ReLU6(),
-        "dwconv": DepthwiseConv3d(hidden, 3, stride=stride, padding=1),
+        "dwconv": DepthwiseConv3d(hidden, stride),
         "bn2": nn.BatchNorm3d(hidden),
         "relu2": nn.ReLU6(),
         "project": nn.Conv3d(hidden, n_out, 1, bias=False),
@@ -215,7 +216,7 @@ class PlainCNN3D(SequentialNetwork):
                     pool=nn.AvgPool3d(2),
                 )
             )
-            for place, (n_in, n_out) in enumerate(zip(channels, channels[1:], strict=False), 1)
+            for place, (n_in, n_out) in enumerate(pairwise(channels), 1)
         }
         super().__init__({**blocks, **_head(channels[-1], n_classes, dropout)}, n_classes)
 

@@ -108,9 +108,7 @@ def _outputs(
     return back
 
 
-def _batches(
-    volumes: VolumeSet, index: NDArray[np.integer], batch_size: int
-) -> Iterator[Floats]:
+def _batches(volumes: VolumeSet, index: NDArray[np.integer], batch_size: int) -> Iterator[Floats]:
     """Yield volumes; one empty batch where there are none, which has the shape of the outputs."""
     for start in range(0, max(len(index), 1), batch_size):
         yield volumes.read(index[start : start + batch_size])

@@ -141,7 +141,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
 def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
         return _as_arrays(load_file(path), path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable safetensors file ({error})") from error
 
 
@@ -149,7 +149,7 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable .npz file of arrays; {CONVERT}") from error
 
 
