@@ -1,0 +1,58 @@
+"""Where networks compute, and how exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import nn
+
+from bidsface.errors import InputError
+from bidsface.numerics.devices import find_device
+
+
+def torch_device(name: str) -> torch.device:
+    """Return torch's device for ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    InputError
+        If there is no such device.
+    """
+    try:
+        return torch.device(find_device(name).name)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def exact_arithmetic(device: torch.device) -> AbstractContextManager[None]:
+    """Compute convolutions on a GPU in full single precision, by algorithms that repeat.
+
+    The settings are those of the whole process: on a GPU do one thing at a time.
+    """
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+
+
+@contextmanager
+def applied(model: nn.Module, device: str) -> Iterator[torch.device]:
+    """Bring a network to a device and into evaluation mode, and back afterwards.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    device : str
+        As for `torch_device`.
+    """
+    target = torch_device(device)
+    origin, training = next(model.parameters()).device, model.training
+    model.to(target).eval()
+    try:
+        with exact_arithmetic(target):
+            yield target
+    finally:
+        model.to(origin).train(training)

@@ -1,0 +1,155 @@
+"""The baseline in inner products equals scikit-learn's logistic regression on the voxels."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from network_volumes import thirds, wave_volumes
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from bidsface_emotion_cnn import logistic_baseline
+from bidsface_emotion_cnn.logistic_baseline import (
+    PENALTIES,
+    baseline_probabilities,
+    fit_baseline,
+    inner_products,
+)
+
+
+@pytest.fixture(scope="module")
+def volumes():
+    """Make volumes with a pattern of each class that is always at the same place."""
+    found = wave_volumes(n_per_class=16, shape=(4, 5, 3), strength=0.0)
+    patterns = np.random.default_rng(1).standard_normal((3, 4, 5, 3))
+    data = found.data + 0.5 * patterns[found.codes] + 2
+    return replace(found, data=data.astype(np.float32))
+
+
+def voxels(volumes, index):
+    return volumes.data[index].reshape(len(index), -1).astype(float)
+
+
+def reference(volumes, train, penalty, balanced=False):
+    """Fit to the raw voxels; the penalty is in the scale of the publication's own software."""
+    X = voxels(volumes, train)
+    squared = ((X - X.mean(0)) ** 2).sum(1).mean()
+    return LogisticRegression(
+        C=1 / (penalty * len(train) * squared),
+        tol=1e-8,
+        max_iter=5000,
+        class_weight="balanced" if balanced else None,
+    ).fit(X, volumes.codes[train])
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("penalty", [1e-1, 1e-3])
+def test_equals_the_regression_on_voxels(volumes, penalty, balanced):
+    train, validation, test = thirds(volumes)
+    train = train[:-4]
+    found = baseline_probabilities(
+        volumes, train, validation, test, penalties=[penalty], balanced=balanced
+    )
+    wanted = reference(volumes, train, penalty, balanced).predict_proba(voxels(volumes, test))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert np.ptp(found, axis=0).min() > 0.1
+
+
+def test_penalty_is_the_best_on_the_validation_part(volumes):
+    train, validation, test = thirds(volumes)
+    losses = [
+        log_loss(
+            volumes.codes[validation],
+            reference(volumes, train, penalty).predict_proba(voxels(volumes, validation)),
+        )
+        for penalty in PENALTIES
+    ]
+    products = inner_products(volumes)
+    found = fit_baseline(products, volumes.codes, 3, train, validation, test)
+    best = PENALTIES[int(np.argmin(losses))]
+    assert found.penalty == best
+    assert 0 < PENALTIES.index(best) < len(PENALTIES) - 1
+    assert found.converged
+    wanted = reference(volumes, train, best).predict_proba(voxels(volumes, test))
+    np.testing.assert_allclose(found.probabilities, wanted, atol=1e-4)
+    # Without a validation part it is the one in the middle.
+    none = fit_baseline(products, volumes.codes, 3, train, validation[:0], test)
+    assert none.penalty == PENALTIES[3]
+
+
+def test_test_volumes_have_no_part_in_it(volumes):
+    train, validation, test = thirds(volumes)
+    codes = volumes.codes.copy()
+    codes[test] = (codes[test] + 1) % 3
+    np.testing.assert_array_equal(
+        baseline_probabilities(volumes, train, validation, test),
+        baseline_probabilities(replace(volumes, codes=codes), train, validation, test),
+    )
+
+
+def test_learns_what_is_there_and_nothing_else(volumes):
+    train, validation, test = thirds(volumes)
+    found = baseline_probabilities(volumes, train, validation, test)
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+    assert np.mean(found.argmax(1) == volumes.codes[test]) > 0.8
+    accuracies = []
+    for seed in range(10):
+        codes = np.random.default_rng(seed).permutation(volumes.codes)
+        null = replace(volumes, codes=codes)
+        answers = baseline_probabilities(null, train, validation, test).argmax(1)
+        accuracies.append(np.mean(answers == codes[test]))
+    # 120 answers: chance is 0.33, its standard deviation 0.043.
+    assert abs(np.mean(accuracies) - 1 / 3) < 0.14
+
+
+def test_inner_products_do_not_depend_on_how_they_are_read(volumes, monkeypatch):
+    X = voxels(volumes, np.arange(len(volumes)))
+    X -= X.mean(0)
+    np.testing.assert_allclose(inner_products(volumes), X @ X.T, atol=1e-9)
+    whole = inner_products(volumes)
+    monkeypatch.setattr(logistic_baseline, "SLAB_BYTES", 1)
+    np.testing.assert_allclose(inner_products(volumes), whole, atol=1e-9)
+    index = np.array([5, 2, 11])
+    own = voxels(volumes, index)
+    own -= own.mean(0)
+    np.testing.assert_allclose(inner_products(volumes, index), own @ own.T, atol=1e-9)
+
+
+def test_products_of_all_volumes_serve_every_fold(volumes):
+    train, validation, test = thirds(volumes, seed=3)
+    shared = fit_baseline(inner_products(volumes), volumes.codes, 3, train, validation, test)
+    own = baseline_probabilities(volumes, train, validation, test)
+    np.testing.assert_allclose(shared.probabilities, own, atol=1e-5)
+
+
+def test_classes_without_training_volumes(volumes):
+    train, validation, test = thirds(volumes)
+    train = train[volumes.codes[train] != 1]
+    found = baseline_probabilities(volumes, train, validation, test)
+    assert found.shape == (len(test), 3)
+    assert not found[:, 1].any()
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+    with pytest.raises(ValueError, match="at least two classes"):
+        baseline_probabilities(volumes, train[volumes.codes[train] == 0], validation, test)
+    alike = replace(volumes, data=np.ones_like(volumes.data))
+    with pytest.raises(ValueError, match="all alike"):
+        baseline_probabilities(alike, train, validation, test)
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+sys.modules["safetensors"] = None
+import bidsface_emotion_cnn
+from bidsface_emotion_cnn import history, training_options, volume_set
+assert not {"sklearn", "matplotlib", "umap"} & set(sys.modules)
+from bidsface_emotion_cnn import learning_curves, logistic_baseline
+"""
+
+
+def test_what_needs_no_torch_works_without_it():
+    path = ":".join(path for path in sys.path if path)
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH], env={"PYTHONPATH": path}, check=True)
