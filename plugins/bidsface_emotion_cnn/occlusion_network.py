@@ -1,0 +1,308 @@
+"""A network over one volume: what it computes without a box, and how a box changes that."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bidsface.errors import InputError
+from bidsface_emotion_cnn.occlusion_layers import (
+    Activation,
+    Affine,
+    AveragePool,
+    Convolution,
+    Flatten,
+    Form,
+    GlobalAverage,
+    Layer,
+    MaximumPool,
+    Pointwise,
+    Reaches,
+    SkipEnd,
+    SkipStart,
+)
+from bidsface_emotion_cnn.occlusion_levels import Integers, Level
+from bidsface_emotion_cnn.occlusion_pooling import (
+    AveragePoolStep,
+    FlattenStep,
+    GlobalAverageStep,
+    Grid,
+    MaximumPoolStep,
+    SkipEndStep,
+    SkipStartStep,
+    row_steps,
+)
+from bidsface_emotion_cnn.occlusion_space import Rows, Space
+from bidsface_emotion_cnn.occlusion_steps import (
+    ActivationStep,
+    AffineStep,
+    PointwiseStep,
+    Step,
+    ToChange,
+    ToValue,
+    kernel_step,
+)
+from bidsface_emotion_cnn.occlusion_windows import Axis, Batch
+
+Levels = tuple[Level, Level, Level]
+
+
+class Network:
+    """A network's layers, turned into steps on windows while a volume passes through them.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    volume : Tensor of shape (X, Y, Z)
+        Its type and device are those of the computation; what follows a mean over the whole grid
+        is computed in double precision.
+
+    Attributes
+    ----------
+    steps : list of Step
+    levels : list of triples of Level
+    channels : list of int
+        The most channels that a level has.
+    logits : Tensor of shape (n_classes,)
+        Output for the volume, float64.
+
+    Raises
+    ------
+    InputError
+        If the network does not end in one number per class, or does not fit the volume.
+    """
+
+    def __init__(self, layers: Sequence[Layer], volume: Tensor) -> None:
+        self.x = volume[None, None]
+        self.volume = Rows(self.x)
+        self.form: Form = "change"
+        self.steps: list[Step] = []
+        self.levels: list[Levels] = [_levels(self.grid)]
+        self.channels = [1]
+        self.left: list[tuple[int, Tensor]] = []
+        for place, layer in enumerate(layers):
+            self._add(layer, wanted(layers[place + 1 :]))
+        self._turn("change")
+        if self.grid != (1, 1, 1) or self.left:
+            raise InputError(
+                "occlusion needs a network that ends in one number per class; this one ends in "
+                f"{self.x.shape[1]} channels on a grid of {self.grid}"
+            )
+        self.logits = self.x.reshape(-1).double()
+        del self.x, self.left
+
+    # Building
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the present activations."""
+        x, y, z = self.x.shape[2:]
+        return x, y, z
+
+    @property
+    def level(self) -> int:
+        """The present level."""
+        return len(self.levels) - 1
+
+    def _turn(self, form: Form) -> None:
+        """Go over to another form, which takes the activations of the unchanged volume."""
+        if form != self.form:
+            kind = ToChange if form == "change" else ToValue
+            self.steps.append(kind(Rows(self.x), self.level))
+            self.form = form
+
+    def _add(self, layer: Layer, coming: Form) -> None:
+        if layer.needs is not None:
+            self._turn(layer.needs)
+        layer = layer.to(self.x.dtype, self.x.device)
+        try:
+            ADDERS[type(layer)](self, layer, coming)
+        except RuntimeError as error:
+            found = f"{self.x.shape[1]} channels on a grid of {self.grid}"
+            message = str(error).splitlines()[0]
+            raise InputError(f"a {type(layer).__name__} does not fit {found}: {message}") from error
+        self.channels[-1] = max(self.channels[-1], self.x.shape[1])
+
+    def _grow(self, y: Tensor, reaches: Reaches | None, joined: int | None = None) -> None:
+        """Begin a level with output `y`."""
+        source = self.level
+        self.x = y
+        self.levels.append(_levels(self.grid, source, reaches, joined))
+        self.channels.append(y.shape[1])
+
+    def _pointwise(self, layer: Pointwise, coming: Form) -> None:
+        self.x = layer.whole(self.x)
+        self.steps.append(PointwiseStep(layer, self.form))
+
+    def _affine(self, layer: Affine, coming: Form) -> None:
+        self.x = layer.whole(self.x)
+        self.steps.append(AffineStep(layer, self.form))
+
+    def _activation(self, layer: Activation, coming: Form) -> None:
+        self.x = layer.whole(self.x)
+        self.steps.append(ActivationStep(layer))
+
+    def _convolution(self, layer: Convolution, coming: Form) -> None:
+        source = self.level
+        self._grow(layer.whole(self.x), layer.reaches)
+        base = Rows(self.x) if coming == "value" else None
+        place = (source, self.level)
+        self.steps.append(kernel_step(layer.weight, layer.groups, layer.reaches, place, base))
+        self.form = coming
+
+    def _average_pool(self, layer: AveragePool, coming: Form) -> None:
+        x, source = self.x, self.level
+        self._grow(layer.whole(x), layer.reaches)
+        place = (source, self.level)
+        self.steps.append(AveragePoolStep(layer.module, x, layer.reaches, place))
+
+    def _maximum_pool(self, layer: MaximumPool, coming: Form) -> None:
+        base, grid, source = Rows(self.x), self.grid, self.level
+        self._grow(layer.whole(self.x), layer.reaches)
+        self.steps.append(MaximumPoolStep(base, grid, layer.reaches, (source, self.level)))
+
+    def _global_average(self, layer: GlobalAverage, coming: Form) -> None:
+        n = int(np.prod(self.grid))
+        self._grow(layer.whole(self.x.double()), None)
+        self.steps.append(GlobalAverageStep(n))
+
+    def _flatten(self, layer: Flatten, coming: Form) -> None:
+        n, source = int(np.prod(self.grid)), self.level
+        self._grow(layer.whole(self.x.double()), None)
+        self.steps.append(FlattenStep(n, source))
+
+    def _skip_start(self, layer: SkipStart, coming: Form) -> None:
+        self.left.append((self.level, self.x))
+        self.steps.append(SkipStartStep())
+
+    def _skip_end(self, layer: SkipEnd, coming: Form) -> None:
+        if not self.left:
+            raise InputError("the network has a SkipEnd without a SkipStart")
+        start, x = self.left.pop()
+        if x.shape != self.x.shape:
+            raise InputError(
+                f"a residual branch ends in {tuple(self.x.shape[1:])} channels and places; it "
+                f"began with {tuple(x.shape[1:])}"
+            )
+        branch = self.level
+        self._grow(self.x + x, None, start)
+        self.steps.append(SkipEndStep(branch, start, self.level))
+
+    # Use
+
+    def axes(self, starts: Sequence[Integers], box: Grid) -> tuple[Axis, Axis, Axis]:
+        """Return the positions of a box, given its first voxels along each axis."""
+        grids = [tuple(level.n for level in levels) for levels in self.levels]
+        steps = [row_steps((n[0], n[1], n[2])) for n in grids]
+        x, y, z = (
+            Axis(
+                starts[axis],
+                box[axis],
+                [levels[axis] for levels in self.levels],
+                [step[axis] for step in steps],
+            )
+            for axis in range(3)
+        )
+        return x, y, z
+
+    def widest(self, sizes: NDArray[np.int64]) -> int:
+        """Return the most numbers that windows of these sizes hold per box, at any level."""
+        return int((sizes * np.array(self.channels)).max())
+
+    def changes(
+        self, batch: Batch, space: Space, value: float, mask: NDArray[np.bool_] | None = None
+    ) -> Tensor:
+        """Return changes of the logits, (n_boxes, n_classes).
+
+        Parameters
+        ----------
+        batch : Batch
+        space : Space
+        value : float
+            What the box is filled with.
+        mask : ndarray of shape (X, Y, Z), optional
+            Only these voxels of the box are filled.
+        """
+        space.begin(batch)
+        rows = space.rows(0)
+        flat = space.following((len(rows), 1), self.volume.tensor.dtype)
+        self.volume.take(rows, flat)
+        flat.neg_().add_(value)
+        if mask is not None:
+            kept = space.index(mask.reshape(-1)[batch.rows(0)].astype(np.int64))
+            flat.mul_(kept[:, None])
+        space.clear_outside(flat, 0)
+        x = flat.view(-1, batch.n, 1)
+        for step in self.steps:
+            x = step(x, space)
+        return x[0].double()
+
+
+ADDERS: dict[type[Layer], Callable[[Network, Any, Form], None]] = {
+    Pointwise: Network._pointwise,
+    Affine: Network._affine,
+    Activation: Network._activation,
+    Convolution: Network._convolution,
+    AveragePool: Network._average_pool,
+    MaximumPool: Network._maximum_pool,
+    GlobalAverage: Network._global_average,
+    Flatten: Network._flatten,
+    SkipStart: Network._skip_start,
+    SkipEnd: Network._skip_end,
+}
+
+
+def wanted(layers: Sequence[Layer]) -> Form:
+    """Return the form that the next layer needs which does not work on either."""
+    needs = (layer.needs for layer in layers if layer.needs is not None)
+    return next(needs, "change")
+
+
+def _levels(
+    grid: Grid, source: int = -1, reaches: Reaches | None = None, joined: int | None = None
+) -> Levels:
+    """Return a level in each dimension."""
+    x, y, z = (
+        Level(n, source, None if reaches is None else reaches[axis], joined)
+        for axis, n in enumerate(grid)
+    )
+    return x, y, z
+
+
+def run_batches(
+    work: Callable[[Batch, Space], None], batches: Iterable[Batch], device: torch.device
+) -> None:
+    """Work off batches; on the CPU with as many threads as torch uses, each for whole batches.
+
+    The operations of a batch are too small to be divided among threads.
+    """
+    waiting = deque(batches)
+
+    def worker() -> None:
+        with torch.inference_mode():
+            space = Space(device)
+            while waiting:
+                try:
+                    batch = waiting.popleft()
+                except IndexError:  # another thread took the last one
+                    return
+                work(batch, space)
+
+    n_threads = torch.get_num_threads()
+    n_workers = min(n_threads, len(waiting)) if device.type == "cpu" else 1
+    if n_workers <= 1:
+        worker()
+        return
+    try:
+        with ThreadPoolExecutor(n_workers, None, torch.set_num_threads, (1,)) as pool:
+            for done in [pool.submit(worker) for _ in range(n_workers)]:
+                done.result()
+    finally:
+        torch.set_num_threads(n_threads)

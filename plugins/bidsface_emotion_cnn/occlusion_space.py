@@ -1,0 +1,123 @@
+"""Memory of one thread: two blocks that steps read from and write to by turns, and a spare one.
+
+Used again and again, they stay in the processor's cache, and views of them can be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bidsface_emotion_cnn.occlusion_windows import Batch
+
+SPARE = 2
+MOST_VIEWS = 1024
+"""Sets of views that are kept at most."""
+
+
+class Rows:
+    """Activations of the unchanged volume, (n, channels): a row per element of a grid.
+
+    Parameters
+    ----------
+    x : Tensor of shape (1, channels, X, Y, Z)
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.tensor = x.reshape(x.shape[1], -1).T.contiguous()
+        # numpy copies rows several times as fast as torch.index_select does on the CPU
+        self.array = self.tensor.numpy() if self.tensor.device.type == "cpu" else None
+
+    def take(self, rows: Tensor, out: Tensor) -> None:
+        """Copy rows to `out`, (n_rows, channels)."""
+        if self.array is None:
+            torch.index_select(self.tensor, 0, rows, out=out)
+        else:
+            np.take(self.array, rows.numpy(), axis=0, out=out.numpy(), mode="clip")
+
+
+class Space:
+    """Memory and indices for one batch after another.
+
+    Attributes
+    ----------
+    batch : Batch
+        The present batch.
+    saved : list of Tensor
+        What residual branches left.
+    """
+
+    batch: Batch
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.saved: list[Tensor] = []
+        self._blocks: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._current = 0
+        self._indices: dict[tuple[str, int], Tensor] = {}
+        self._views: dict[Any, Any] = {}
+
+    def begin(self, batch: Batch) -> None:
+        """Turn to another batch."""
+        self.batch = batch
+        self._indices.clear()
+        self.saved.clear()
+
+    def index(self, values: NDArray[np.int64]) -> Tensor:
+        """Return an index on the device."""
+        return torch.from_numpy(values).to(self.device)
+
+    def rows(self, level: int) -> Tensor:
+        """Return the rows of the batch's windows."""
+        key = ("rows", level)
+        if key not in self._indices:
+            self._indices[key] = self.index(self.batch.rows(level))
+        return self._indices[key]
+
+    def outside(self, level: int) -> Tensor:
+        """Return which elements of the windows lie outside the grid."""
+        key = ("outside", level)
+        if key not in self._indices:
+            self._indices[key] = self.index(self.batch.outside(level))
+        return self._indices[key]
+
+    def clear_outside(self, x: Tensor, level: int) -> None:
+        """Set what lies outside the grid to 0."""
+        outside = self.outside(level)
+        if len(outside):
+            x.view(-1, x.shape[-1]).index_fill_(0, outside, 0.0)
+
+    def following(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Return memory for the output of a step; its input stays as it is."""
+        self._current = 1 - self._current
+        return self._block(self._current, shape, dtype)
+
+    def spare(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Return memory for use within a step."""
+        return self._block(SPARE, shape, dtype)
+
+    def views(self, key: Any, x: Tensor, out: Tensor, make: Callable[[], Any]) -> Any:
+        """Return views of `x` and `out`, kept for the next time if both lie in this memory."""
+        places = (x.data_ptr(), out.data_ptr())
+        held = {block.data_ptr() for block in self._blocks.values()}
+        if not held.issuperset(places):
+            return make()
+        key = (key, x.dtype, *places)
+        if key not in self._views:
+            if len(self._views) >= MOST_VIEWS:
+                self._views.clear()
+            self._views[key] = make()
+        return self._views[key]
+
+    def _block(self, which: int, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        n = int(np.prod(shape))
+        block = self._blocks.get((which, dtype))
+        if block is None or block.numel() < n:
+            self._views.clear()
+            block = self._blocks[which, dtype] = torch.empty(n, dtype=dtype, device=self.device)
+        return block[:n].view(*shape)
