@@ -143,6 +143,17 @@ def _write_pain(options: argparse.Namespace) -> Path:
     )
 
 
+def _write_film(options: argparse.Namespace) -> Path:
+    from bidsface.demo.film.study import write_film_study
+
+    return write_film_study(
+        options.directory.resolve(),
+        seed=options.seed,
+        participants=options.participants or STUDIES["film"].participants,
+        n_jobs=_processes(options),
+    )
+
+
 def _both_levels(bids: Path, output: str) -> list[list[str]]:
     """One call runs both levels."""
     return [[str(bids), str(bids.parent / output), "participant", "group"]]
@@ -170,6 +181,7 @@ STUDIES: Mapping[str, Study] = {
         [f"analyses.facs.{name}=1000" for name in ("permutations", "bootstraps")]
         + ["analyses.facs.covariates=[temperature]"],
     ),
+    "film": Study(_write_film, "emotion-cnn", 6, _both_levels),
 }
 
 

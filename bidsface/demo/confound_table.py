@@ -20,7 +20,11 @@ OUTLIER_FD, OUTLIER_DVARS = 0.5, 1.5
 
 
 def confound_table(
-    data: NDArray[np.float32], anatomy: Anatomy, parameters: pd.DataFrame, n_unsteady: int
+    data: NDArray[np.float32],
+    anatomy: Anatomy,
+    parameters: pd.DataFrame,
+    n_unsteady: int,
+    repetition_time: float = REPETITION_TIME,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Compute the confounds of one run.
 
@@ -33,6 +37,8 @@ def confound_table(
         The six motion parameters.
     n_unsteady : int
         Volumes at the start that are not in steady state.
+    repetition_time : float
+        s.
 
     Returns
     -------
@@ -47,7 +53,7 @@ def confound_table(
         "global_signal": data.mean(axis=1),
         **{name: data[:, voxels].mean(axis=1) for name, voxels in inside.items()},
     }
-    cosines = _cosines(len(data), n_unsteady)
+    cosines = _cosines(len(data), n_unsteady, repetition_time)
     both = inside["csf"] | inside["white_matter"]
     components, description = _components(data[:, both], cosines.to_numpy(), n_unsteady)
     fd = framewise_displacement(parameters)
@@ -92,10 +98,10 @@ def _dvars(data: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.concatenate([[np.nan], change])
 
 
-def _cosines(n_volumes: int, n_unsteady: int) -> pd.DataFrame:
+def _cosines(n_volumes: int, n_unsteady: int, repetition_time: float) -> pd.DataFrame:
     """Discrete cosines with periods above the cut-off; zero outside of the steady state."""
     steady = n_volumes - n_unsteady
-    order = int(np.floor(2 * steady * REPETITION_TIME / HIGH_PASS))
+    order = int(np.floor(2 * steady * repetition_time / HIGH_PASS))
     index = np.arange(steady) + 0.5
     columns = {}
     for number in range(1, order + 1):

@@ -19,7 +19,6 @@ from bidsface.demo.confound_table import confound_table
 from bidsface.demo.images import write_image, write_json, write_table
 from bidsface.demo.raw_files import write_derivative_description
 from bidsface.demo.simulation import UNSTEADY_VOLUMES, SyntheticRun
-from bidsface.demo.trials import REPETITION_TIME, SLICE_TIME
 from bidsface.demo.visits import Visit
 
 DERIVATIVE = Path("derivatives/fmriprep")
@@ -98,8 +97,8 @@ def write_preprocessed_run(
     folder, stem = root / visit.folder / "func", visit.run(run.task, run.number)
     source = {"Sources": [f"bids:raw:{visit.folder.as_posix()}/func/{stem}_bold.nii.gz"]}
     timing = {
-        "RepetitionTime": REPETITION_TIME,
-        "StartTime": SLICE_TIME,
+        "RepetitionTime": run.repetition_time,
+        "StartTime": run.repetition_time / 2,
         "SliceTimingCorrected": True,
         "SkullStripped": True,
         "TaskName": task_name,
@@ -108,7 +107,7 @@ def write_preprocessed_run(
         (
             "desc-preproc_bold",
             volumes(run, anatomy),
-            {"step": BOLD_STEP, "repetition_time": REPETITION_TIME},
+            {"step": BOLD_STEP, "repetition_time": run.repetition_time},
             {**timing, **source},
         ),
         ("boldref", reference(run, anatomy), {"step": BOLD_STEP}, source),
@@ -120,7 +119,9 @@ def write_preprocessed_run(
         path = folder / f"{stem}_{SPACE}_{name}.nii.gz"
         write_image(path, values, anatomy.affine, **storage)
         write_json(path.with_name(f"{stem}_{SPACE}_{name}.json"), sidecar)
-    table, description = confound_table(run.data, anatomy, run.parameters, UNSTEADY_VOLUMES)
+    table, description = confound_table(
+        run.data, anatomy, run.parameters, UNSTEADY_VOLUMES, run.repetition_time
+    )
     write_table(folder / f"{stem}_desc-confounds_timeseries.tsv", table)
     write_json(folder / f"{stem}_desc-confounds_timeseries.json", description)
 

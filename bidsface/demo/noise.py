@@ -98,13 +98,15 @@ def drift(rng: np.random.Generator, times: NDArray[np.float64]) -> NDArray[np.fl
     return (np.stack([x, x**2, wave], axis=1) * rng.normal(0, 1.5, 3)).astype(np.float32)
 
 
-def saturation(n_volumes: int, n_unsteady: int) -> NDArray[np.float32]:
+def saturation(
+    n_volumes: int, n_unsteady: int, repetition_time: float = REPETITION_TIME
+) -> NDArray[np.float32]:
     """Signal of every volume relative to the steady state, which the first ones exceed.
 
     Returns
     -------
     ndarray of shape (n_volumes,)
     """
-    excess = 0.35 * np.exp(-np.arange(n_volumes) * REPETITION_TIME / 1.3)
+    excess = 0.35 * np.exp(-np.arange(n_volumes) * repetition_time / 1.3)
     excess[n_unsteady:] = 0
     return (1 + excess).astype(np.float32)

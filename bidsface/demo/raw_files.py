@@ -49,11 +49,14 @@ class StudyText:
     ----------
     name, readme : str
     tasks : mapping of str to TaskText
+    repetition_time : float
+        s.
     """
 
     name: str
     readme: str
     tasks: Mapping[str, TaskText]
+    repetition_time: float = REPETITION_TIME
 
 
 def write_raw_root(root: Path, text: StudyText) -> None:
@@ -73,7 +76,7 @@ def write_raw_root(root: Path, text: StudyText) -> None:
         sidecar = {
             "TaskName": about.name,
             "Instructions": about.instructions,
-            "RepetitionTime": REPETITION_TIME,
+            "RepetitionTime": text.repetition_time,
         }
         write_json(root / f"task-{task}_bold.json", sidecar)
 
@@ -136,9 +139,8 @@ def write_raw_run(root: Path, anatomy: Anatomy, visit: Visit, run: SyntheticRun)
     folder, stem = root / visit.folder / "func", visit.run(run.task, run.number)
     write_table(folder / f"{stem}_events.tsv", run.trials)
     volumes, affine = _block_means(run.data, anatomy)
-    write_image(
-        folder / f"{stem}_bold.nii.gz", volumes, affine, step=1.0, repetition_time=REPETITION_TIME
-    )
+    path, repetition_time = folder / f"{stem}_bold.nii.gz", run.repetition_time
+    write_image(path, volumes, affine, step=1.0, repetition_time=repetition_time)
 
 
 def _block_means(

@@ -25,6 +25,7 @@ from bidsface.demo.trials import (
     CATCH_TRIALS,
     EXPRESSIONS,
     PAUSES,
+    REPETITION_TIME,
     draw_trials,
     haemodynamic_responses,
     volume_times,
@@ -131,6 +132,8 @@ class SyntheticRun:
     noise_sd : ndarray of shape (p,)
         What the noise, cleaned as the default recipe does, deviates by, in the unit in which the
         patterns are planted.
+    repetition_time : float
+        s.
     """
 
     task: str
@@ -140,6 +143,7 @@ class SyntheticRun:
     data: NDArray[np.float32]
     mask: NDArray[np.bool_]
     noise_sd: NDArray[np.float32]
+    repetition_time: float = REPETITION_TIME
 
     @property
     def summary(self) -> RunSummary:

@@ -1,0 +1,1 @@
+"""The film study: emotions portrayed in a film, which several observers annotated."""
