@@ -187,7 +187,7 @@ def test_participants_are_compared_with_chance_as_scipy_does():
 def test_participants_far_above_chance_and_odd_numbers_of_them():
     chance = np.full(6, 0.2)
     found = compare_with_chance(
-        chance + [0.2, 0.3, 0.25, 0.1, 0.15, np.nan], chance, n_flips=99, seed=SEED
+        chance + np.array([0.2, 0.3, 0.25, 0.1, 0.15, np.nan]), chance, n_flips=99, seed=SEED
     )
     assert found.n == 5
     assert found.p_signed_rank == found.p_sign_flip == 1 / 32
@@ -314,10 +314,10 @@ def test_circular_shifts_hold_their_level_where_volumes_and_viewers_are_not_exch
         found = circular_shift_test(probabilities, codes, runs, times, n_shifts=99, seed=SEED)
         shifts.append(found.p)
         predicted = probabilities.argmax(axis=1)
-        orders = rng.permuted(np.tile(codes, (99, 1)), axis=1)
-        null = [Scores.of(confusions(one, predicted, 0 * one, 1, 3)[0]) for one in orders[:39]]
-        null_scores = np.array([float(one.balanced_accuracy) for one in null])
-        permuted.append((1 + (null_scores >= found.balanced_accuracy).sum()) / 40)
+        orders = rng.permuted(np.tile(codes, (39, 1)), axis=1)
+        numbers = np.repeat(np.arange(39), len(codes))
+        null = Scores.of(confusions(orders.ravel(), np.tile(predicted, 39), numbers, 39, 3))
+        permuted.append((1 + (null.balanced_accuracy >= found.balanced_accuracy).sum()) / 40)
         owners = np.repeat(np.arange(6), len(codes) // 6)
         each = Scores.of(confusions(codes, predicted, owners, 6, 3)).balanced_accuracy
         people.append(compare_with_chance(each, np.full(6, 1 / 3), n_flips=63, seed=SEED).p_t)

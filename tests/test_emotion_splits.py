@@ -11,7 +11,7 @@ KEYWORDS = {"n_folds": None, "test_share": 0.2, "seed": SEED}
 
 
 def design(n_people=6, n_runs=4, n_classes=3, most=5, seed=0):
-    """Return codes, participants and runs; every class is at least once in every run of everyone."""
+    """Return codes, participants and runs; every class is in every run of everyone."""
     rng = np.random.default_rng(seed)
     cells = np.array(list(np.ndindex(n_people, n_runs, n_classes)))
     rows = np.repeat(cells, rng.integers(1, most + 1, len(cells)), axis=0)

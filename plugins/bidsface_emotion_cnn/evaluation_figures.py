@@ -71,9 +71,8 @@ def _draw_curves(ax: Axes, item: Evaluated, many: bool) -> None:
         )
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="false positive rate")
     ax.set_title(f"{item.estimator}, mean area {found.macro:.2f}", fontsize=9)
-    place = (
-        {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)} if many else {"loc": (0.33, 0.02)}
-    )
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}
+    place = below if many else {"loc": "lower right"}
     ax.legend(fontsize=6.5, handlelength=1.4, labelspacing=0.25, **place)
 
 

@@ -50,7 +50,7 @@ SCORE_COLUMNS: Mapping[str, Column] = {
             "calibration_error_mass": "Expected calibration error in bins of equal mass",
             "brier": "Brier score, 0 to 2; small is good. brier = brier_reliability - "
             "brier_resolution + brier_uncertainty + brier_within",
-            "brier_reliability": "Distance of probabilities from frequencies, in bins of equal mass",
+            "brier_reliability": "Distance of probabilities from frequencies in bins of equal mass",
             "brier_resolution": "Distance of frequencies in the bins from overall frequencies",
             "brier_uncertainty": "Brier score of the overall frequencies of the classes",
             "brier_within": "What the Brier score loses or gains within bins",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from bidsface.analysis import cited
 from bidsface_emotion_cnn.evaluation import EvaluationSettings
@@ -115,9 +115,7 @@ def _split_text(n_folds: Mapping[str, int], test_share: float) -> str:
     return f"Volumes were split {'; and '.join(texts)} [@varoquaux2017; @kapoor2023]."
 
 
-def _test_texts(
-    schemes: Sequence[str] | Mapping[str, int], settings: EvaluationSettings
-) -> list[str]:
+def _test_texts(schemes: Collection[str], settings: EvaluationSettings) -> list[str]:
     texts = []
     if "runs" in schemes:
         texts.append(
@@ -128,7 +126,7 @@ def _test_texts(
             "of shifts that scored at least as well) / (1 + their number) [@phipson2010], "
             "one-tailed, for classes adjusted by the false discovery rate [@benjamini1995]."
         )
-    if {"runs", "participants"} & set(schemes):
+    if not {"runs", "participants"}.isdisjoint(schemes):
         texts.append(
             "Participants' balanced accuracies were compared with chance by exact one-tailed "
             "Wilcoxon signed-rank tests [@wilcoxon1945]: these speak of other people who see the "
