@@ -22,11 +22,11 @@ from scipy import stats
 from scipy.ndimage import gaussian_filter
 
 from bidsface.analysis import Map, Results, Voxels
+from bidsface.anatomy import Atlas
 from bidsface.derivatives.tables import check_columns
 from bidsface.errors import InputError
 from bidsface.statistics import fdr
 from bidsface_glm.analysis import Glm
-from bidsface_glm.anatomy import Atlas, most_frequent
 from bidsface_glm.clusters import cluster_rows
 from bidsface_glm.cohort import find_cells, read_covariates, read_effects
 from bidsface_glm.corrections import CORRECTIONS, Corrected, GroupMap
@@ -232,11 +232,6 @@ def with_structures(participant, indices):
     ]
     extra = store(participant.label, Results(maps=maps))
     return type(participant)(participant.label, maps=[*participant.maps, *extra.maps])
-
-
-def test_structure_is_that_of_most_participants():
-    indices = np.array([[0, 7, 1], [0, 7, 2], [5, 3, 2], [0, 0, 1]])
-    assert most_frequent(indices).tolist() == [5, 7, 1]
 
 
 def test_atlas_file_names_peaks(tmp_path):

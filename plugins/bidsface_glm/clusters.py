@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bidsface.analysis import Column, Entities, Table, Voxels
-from bidsface_glm.anatomy import Atlas
+from bidsface.anatomy import Atlas
 from bidsface_glm.corrections import Corrected
 
 COLUMNS: Mapping[str, Column] = {

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bidsface.analysis import Grid, Map, ParticipantResults, Results, Voxels
+from bidsface.analysis import Map, ParticipantResults, Results, Voxels
+from bidsface.anatomy import find_atlas
 from bidsface.backgrounds import mean_background
 from bidsface_glm import group_report, text
-from bidsface_glm.anatomy import Atlas, file_atlas, participants_atlas
 from bidsface_glm.cohort import (
     Cell,
     Effects,
@@ -115,9 +115,8 @@ def model_group(
         return Results(warnings=list(dict.fromkeys(warnings)))
     methods = text.group_methods(options)
     grid = common_grid(modelled[0].cell)
-    parts = group_report.report(
-        modelled, _atlas(participants, grid, options), mean_background(participants, grid), options
-    )
+    atlas = find_atlas(participants, grid, options.atlas, options.atlas_lookup)
+    parts = group_report.report(modelled, atlas, mean_background(participants, grid), options)
     return Results(
         maps=[map_ for one in modelled for map_ in one.maps],
         tables=parts.tables,
@@ -194,10 +193,3 @@ def _test(
             for one in CORRECTIONS[name](group, options, stream)
         ]
         yield Tested(label, meaning, group, corrected)
-
-
-def _atlas(participants: Sequence[ParticipantResults], grid: Grid, options: GlmOptions) -> Atlas:
-    if options.atlas is not None:
-        return file_atlas(options.atlas, options.atlas_lookup, grid)
-    maps = [stored for one in participants for stored in one.maps if stored.stat == "index"]
-    return participants_atlas(maps, grid)

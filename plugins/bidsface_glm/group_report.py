@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bidsface.analysis import Figure, Results, Summary, Table
+from bidsface.anatomy import Atlas, millimetres
 from bidsface.figures import slices
-from bidsface_glm.anatomy import Atlas, millimetres
 from bidsface_glm.clusters import cluster_rows, cluster_table
 from bidsface_glm.corrections import Corrected
 from bidsface_glm.options import GlmOptions

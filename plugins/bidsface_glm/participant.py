@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bidsface.analysis import BoldRun, Entities, Map, Participant, Results, Voxels, usable_tasks
+from bidsface.anatomy import structure_map
 from bidsface.backgrounds import mean_map
 from bidsface.errors import InputError
 from bidsface_glm import report, text
@@ -196,13 +197,6 @@ def _maps(model: TaskModel, voxels: Voxels, options: GlmOptions) -> list[Map]:
 
 def _anatomy(participant: Participant, models: Sequence[TaskModel]) -> list[Map]:
     """Return what the group level draws on and names peaks by."""
-    voxels = participant.brain
     entities = common_entities([model.entities for model in models])
-    maps = [mean_map(participant, entities)]
-    if participant.structures is not None:
-        text = (
-            "FreeSurfer's index of the structure that each voxel of the brain belongs to "
-            "(aparc+aseg); the group level names peaks by it."
-        )
-        maps.append(Map("index", participant.structures.astype(float), voxels, entities, text))
-    return maps
+    structures = structure_map(participant, entities)
+    return [mean_map(participant, entities), *([] if structures is None else [structures])]

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bidsface.analysis import Figure, Participant, Summary, Voxels
-from bidsface_glm.anatomy import UNLABELLED, freesurfer_names, millimetres
+from bidsface.anatomy import UNLABELLED, freesurfer_names, millimetres
 from bidsface_glm.options import GlmOptions
 from bidsface_glm.text import weights_text
 

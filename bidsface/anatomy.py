@@ -10,12 +10,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bidsface.analysis import Grid, StoredMap, Voxels
+from bidsface.analysis import (
+    Entities,
+    Grid,
+    Map,
+    Participant,
+    ParticipantResults,
+    StoredMap,
+    Voxels,
+)
 from bidsface.errors import InputError
 from bidsface.regions.freesurfer import APARCASEG
 from bidsface.volumes import read_volume, to_grid
 
 UNLABELLED = "unlabelled"
+
+STAT = "index"
+"""``stat-`` of the maps that `structure_map` makes."""
 
 
 def millimetres(voxels: Voxels, column: int) -> tuple[float, float, float]:
@@ -25,12 +36,27 @@ def millimetres(voxels: Voxels, column: int) -> tuple[float, float, float]:
     return float(x), float(y), float(z)
 
 
+def flat_indices(grid: Grid, points: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Return the flat index of the voxel at every point; -1 outside the grid.
+
+    Parameters
+    ----------
+    grid : Grid
+    points : ndarray of shape (n_points, 3)
+        mm.
+    """
+    places = np.column_stack([points, np.ones(len(points))]).T
+    index = np.linalg.solve(grid.affine, places)[:3].round().astype(int)
+    inside = ((index >= 0) & (index < np.array(grid.shape)[:, None])).all(axis=0)
+    flat = np.full(len(points), -1, dtype=np.intp)
+    flat[inside] = np.ravel_multi_index(tuple(index[:, inside]), grid.shape)
+    return flat
+
+
 def flat_index(grid: Grid, point: Sequence[float]) -> int | None:
     """Return the flat index of the voxel at coordinates (mm); None outside the grid."""
-    index = np.linalg.solve(grid.affine, [*point, 1.0])[:3].round().astype(int)
-    if (index < 0).any() or (index >= grid.shape).any():
-        return None
-    return int(np.ravel_multi_index(tuple(index), grid.shape))
+    (flat,) = flat_indices(grid, np.array([point], dtype=np.float64))
+    return None if flat < 0 else int(flat)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +78,73 @@ class Atlas:
     names: Mapping[int, str]
     source: str
 
+    def at(self, points: NDArray[np.floating]) -> NDArray[np.integer]:
+        """Return the index of the structure at every point, 0 outside the grid.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_points, 3)
+            mm.
+        """
+        flat = flat_indices(self.grid, points)
+        return np.where(flat < 0, 0, self.indices[flat])
+
     def name(self, point: Sequence[float]) -> str:
         """Return the structure at coordinates (mm)."""
         flat = flat_index(self.grid, point)
         return UNLABELLED if flat is None else self.names.get(int(self.indices[flat]), UNLABELLED)
+
+
+def structure_map(participant: Participant, entities: Entities) -> Map | None:
+    """Return FreeSurfer's index of every voxel of the brain, for `find_atlas` at the group level.
+
+    None where fMRIPrep wrote no segmentation.
+
+    Parameters
+    ----------
+    participant : Participant
+    entities : mapping
+        What the participant's results have in common.
+    """
+    if participant.structures is None:
+        return None
+    return Map(
+        STAT,
+        participant.structures.astype(float),
+        participant.brain,
+        entities,
+        "FreeSurfer's index of the structure that each voxel of the brain belongs to "
+        "(aparc+aseg); the group level names peaks by it.",
+    )
+
+
+def find_atlas(
+    participants: Sequence[ParticipantResults],
+    grid: Grid,
+    path: str | None = None,
+    lookup: str | None = None,
+) -> Atlas:
+    """Return the atlas of a file or, without one, the structures of most participants.
+
+    Parameters
+    ----------
+    participants : sequence of ParticipantResults
+    grid : Grid
+        Where the names are wanted; the participants' segmentations lie on it.
+    path : str, optional
+        Image of labels, on any grid.
+    lookup : str, optional
+        Its table of names, as for `file_atlas`.
+
+    Raises
+    ------
+    InputError
+        If the image or its lookup table cannot be read.
+    """
+    if path is not None:
+        return file_atlas(path, lookup, grid)
+    maps = [stored for one in participants for stored in one.maps if stored.stat == STAT]
+    return participants_atlas(maps, grid)
 
 
 def freesurfer_names() -> dict[int, str]:
@@ -102,6 +191,14 @@ def participants_atlas(maps: Sequence[StoredMap], grid: Grid) -> Atlas:
 
 def file_atlas(path: str, lookup: str | None, grid: Grid) -> Atlas:
     """Return the labels of an atlas image, which is brought to the grid.
+
+    Parameters
+    ----------
+    path : str
+    lookup : str or None
+        Table with columns `index` and `name`; None for the one beside the image, `X.tsv` for
+        `X.nii.gz`.
+    grid : Grid
 
     Raises
     ------
