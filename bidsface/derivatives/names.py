@@ -15,7 +15,8 @@ ENTITY_ORDER = (*LONG_NAMES, "contrast", "stat")
 TABLE_SUFFIXES = (
     *("scores", "predictions", "permutations", "embedding"),
     *("runs", "trials", "classes", "features", "coefficients"),
-    *("comparisons", "correlations", "clusters", "volumes"),
+    *("comparisons", "correlations", "clusters", "dissimilarities", "volumes"),
+    *("labels", "agreement"),
 )
 """Suffixes a table may have."""
 

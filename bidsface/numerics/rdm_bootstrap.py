@@ -1,0 +1,231 @@
+"""Intervals of the similarity of RDMs and models, by resampling participants and conditions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from bidsface.numerics.dissimilarity import count_conditions
+from bidsface.numerics.rdm_statistics import STATISTICS, Seed, lookup_of, reorder
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Over = Literal["participants", "conditions", "both"]
+
+FEWEST_CONDITIONS = 3
+"""Different conditions that a draw needs; others are left out."""
+
+CHUNK = 2**21
+"""Numbers that are held at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Similarities of participants' RDMs with models, and how far they may be trusted.
+
+    Attributes
+    ----------
+    value : ndarray of shape (n_models,)
+        Mean over participants.
+    low, high : ndarray of shape (n_models,)
+        Ends of the confidence interval.
+    difference_low, difference_high : ndarray of shape (n_models, n_models)
+        Ends of the interval of model ``i`` less model ``j``.
+    n_used : int
+        Draws that had enough different conditions.
+    """
+
+    value: Floats
+    low: Floats
+    high: Floats
+    difference_low: Floats
+    difference_high: Floats
+    n_used: int
+
+
+def bootstrap_comparison(
+    rdms: ArrayLike,
+    models: ArrayLike,
+    *,
+    statistic: str = "pearson",
+    n_draws: int = 1000,
+    seed: Seed,
+    over: Over = "both",
+    level: float = 0.95,
+) -> Comparison:
+    r"""Return intervals of the mean similarity of participants' RDMs and models.
+
+    Participants, conditions or both are drawn with replacement; a drawn RDM has no pairs of a
+    condition with itself. Over one factor the interval is that of percentiles. Drawing both at once
+    counts the noise of the measurements twice, which is why the variance of such draws is corrected
+    by those of the factors alone,
+    :math:`v = \frac{n}{n-1} v_p + \frac{k}{k-1} v_c - \frac{nk}{(n-1)(k-1)}(v_{pc} - v_p - v_c)`
+    with n participants and k conditions, kept between the larger of its first two terms and
+    :math:`v_{pc}`; the interval is then a t interval with min(n, k) - 1 degrees of freedom (Schütt
+    et al. 2023, eLife 12:e82566).
+
+    Parameters
+    ----------
+    rdms : array of shape (n_participants, n_pairs)
+    models : array of shape (n_models, n_pairs)
+        No pair may be missing in either.
+    statistic : {"pearson", "spearman", "kendall", "cosine"}
+    n_draws : int
+    seed : SeedSequence or int
+    over : {"participants", "conditions", "both"}
+        Participants need two at least, conditions four; else the interval is NaN.
+    level : float
+
+    Raises
+    ------
+    ValueError
+        If RDMs and models do not fit together or lack pairs.
+    """
+    own, hypotheses = np.asarray(rdms, np.float64), np.atleast_2d(np.asarray(models, np.float64))
+    if own.ndim != 2 or own.shape[1] != hypotheses.shape[1]:
+        raise ValueError(f"RDMs of shape {own.shape} and models {hypotheses.shape} do not fit")
+    if not (np.isfinite(own).all() and np.isfinite(hypotheses).all()):
+        raise ValueError("a bootstrap needs all pairs of all RDMs")
+    data = _Data(own, hypotheses, statistic)
+    value = data.every.mean(axis=0)
+    wanted = {"both": ("both", "participants", "conditions")}.get(over, (over,))
+    draws = [data.draw(kind, n_draws, _stream(seed, kind)) for kind in wanted]
+    used = [one[np.isfinite(one).all(axis=1)] for one in draws]
+    if over == "both":
+        limits = _Corrected(used, data.n_participants, data.n_conditions, level)
+    else:
+        limits = _Percentiles(used[0], level)
+    low, high = limits(value, np.eye(len(value)))
+    every = [limits(value, np.eye(len(value)) - row) for row in np.eye(len(value))]
+    return Comparison(
+        value,
+        low,
+        high,
+        np.stack([ends[0] for ends in every], axis=1),
+        np.stack([ends[1] for ends in every], axis=1),
+        len(used[0]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """RDMs and models (n, n_pairs) to draw from."""
+
+    rdms: Floats
+    models: Floats
+    statistic: str
+
+    @property
+    def n_participants(self) -> int:
+        return len(self.rdms)
+
+    @property
+    def n_conditions(self) -> int:
+        return count_conditions(self.rdms.shape[1])
+
+    @property
+    def every(self) -> Floats:
+        """Similarities of all participants' RDMs, (n_participants, n_models)."""
+        own = STATISTICS[self.statistic]
+        return own.vectors(self.rdms) @ own.vectors(self.models).T
+
+    def draw(self, over: str, n_draws: int, seed: np.random.SeedSequence) -> Floats:
+        """Return mean similarities of draws, (n_draws, n_models); NaN of what cannot be drawn."""
+        people, conditions = (np.random.default_rng(child) for child in _children(seed, 2))
+        n, k = self.n_participants, self.n_conditions
+        weights = np.full((n_draws, n), 1.0 / n)
+        if over != "conditions":
+            if n < 2:
+                return np.full((n_draws, len(self.models)), np.nan)
+            weights = people.multinomial(n, np.full(n, 1.0 / n), size=n_draws) / n
+        if over == "participants":
+            return weights @ self.every
+        if k <= FEWEST_CONDITIONS:
+            return np.full((n_draws, len(self.models)), np.nan)
+        drawn = conditions.integers(k, size=(n_draws, k))
+        size = max(1, CHUNK // (len(self.rdms) * self._expanded))
+        found = np.empty((n_draws, len(self.models)))
+        for start in range(0, n_draws, size):
+            some = slice(start, start + size)
+            found[some] = np.einsum("dn,dnm->dm", weights[some], self._similarities(drawn[some]))
+        return found
+
+    @property
+    def _expanded(self) -> int:
+        n_pairs = self.rdms.shape[1]
+        return n_pairs * (n_pairs - 1) // 2 if self.statistic == "kendall" else n_pairs
+
+    def _similarities(self, drawn: Indices) -> Floats:
+        """Return similarities for draws of conditions, (n_draws, n_participants, n_models)."""
+        index = reorder(drawn, lookup_of(self.n_conditions))
+        own = STATISTICS[self.statistic]
+        # The last place is that of a condition with itself, which is missing.
+        rdms, models = (
+            own.vectors(np.pad(one, ((0, 0), (0, 1)), constant_values=np.nan)[:, index])
+            for one in (self.rdms, self.models)
+        )
+        found = np.einsum("ndp,mdp->dnm", rdms, models)
+        ordered = np.sort(drawn, axis=1)
+        distinct = 1 + (ordered[:, 1:] != ordered[:, :-1]).sum(axis=1)
+        found[distinct < FEWEST_CONDITIONS] = np.nan
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Percentiles:
+    """Interval of contrasts of models from draws (n_draws, n_models)."""
+
+    draws: Floats
+    level: float
+
+    def __call__(self, value: Floats, contrasts: Floats) -> tuple[Floats, Floats]:
+        """Return the ends for contrasts (n_contrasts, n_models)."""
+        if len(self.draws) < 2:
+            nothing = np.full(len(contrasts), np.nan)
+            return nothing, nothing
+        tail = (1 - self.level) / 2
+        low, high = np.quantile(self.draws @ contrasts.T, [tail, 1 - tail], axis=0)
+        return low, high
+
+
+@dataclass(frozen=True, eq=False)
+class _Corrected:
+    """Interval of contrasts of models from draws of both factors, and of either alone."""
+
+    draws: list[Floats]
+    n_participants: int
+    n_conditions: int
+    level: float
+
+    def __call__(self, value: Floats, contrasts: Floats) -> tuple[Floats, Floats]:
+        """Return the ends for contrasts (n_contrasts, n_models)."""
+        centre = contrasts @ value
+        if min(map(len, self.draws)) < 2:
+            nothing = np.full(len(contrasts), np.nan)
+            return nothing, nothing
+        both, people, conditions = ((one @ contrasts.T).var(axis=0, ddof=1) for one in self.draws)
+        n, k = self.n_participants, self.n_conditions
+        n_factor, k_factor = n / (n - 1), k / (k - 1)
+        interaction = both - people - conditions
+        variance = n_factor * people + k_factor * conditions - n_factor * k_factor * interaction
+        least = np.maximum(n_factor * people, k_factor * conditions)
+        variance = np.minimum(np.maximum(variance, least), both)
+        half = stats.t.ppf(0.5 + self.level / 2, min(n, k) - 1) * np.sqrt(variance)
+        return centre - half, centre + half
+
+
+def _stream(seed: Seed, kind: str) -> np.random.SeedSequence:
+    """Return the random stream of draws over some factors."""
+    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    return _children(root, 3)[("both", "participants", "conditions").index(kind)]
+
+
+def _children(seed: np.random.SeedSequence, n: int) -> list[np.random.SeedSequence]:
+    return [
+        np.random.SeedSequence(entropy=seed.entropy, spawn_key=(*seed.spawn_key, number))
+        for number in range(n)
+    ]

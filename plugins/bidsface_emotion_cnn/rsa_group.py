@@ -1,0 +1,289 @@
+"""The group level: mean RDMs, models that fit them, noise ceilings, maps of spheres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bidsface.analysis import Entities, ParticipantResults, Results
+from bidsface.numerics.dissimilarity import count_conditions
+from bidsface.numerics.map_tests import Run
+from bidsface.numerics.rdm_bootstrap import Over
+from bidsface.numerics.rdm_comparison import (
+    Comparison,
+    bootstrap_comparison,
+    compare_rdms,
+    noise_ceiling,
+    partial_similarities,
+)
+from bidsface.statistics import signed_rank_p, smallest_signed_rank_p
+from bidsface_emotion_cnn import rsa_group_report as report
+from bidsface_emotion_cnn import rsa_tables, rsa_text
+from bidsface_emotion_cnn.rsa import RsaOptions
+from bidsface_emotion_cnn.rsa_cohort import Cohort, RegionRdms, read_cohorts
+from bidsface_emotion_cnn.rsa_group_maps import GroupSpheres, find_group_spheres, group_maps_of
+from bidsface_emotion_cnn.rsa_models import ModelRdm, read_models
+from bidsface_emotion_cnn.rsa_participant import ALONE, compare_models
+
+Floats = NDArray[np.float64]
+Seeds = Callable[..., np.random.SeedSequence]
+
+FACTORS: tuple[Over, Over] = ("participants", "conditions")
+FEWEST_RESAMPLED = 4
+"""Classes from which on they are resampled."""
+
+
+@dataclass(frozen=True, eq=False)
+class GroupTask:
+    """What was found in one task.
+
+    Attributes
+    ----------
+    task : str
+    labels : tuple of str
+        Participants.
+    classes : tuple of str
+    regions : sequence of RegionRdms
+    similarities : mapping of (region, model, given) to ndarray of shape (n_participants,)
+    scores, comparisons : DataFrame
+        Without rows where there are no models, or one.
+    resampled : str or None
+        What the intervals were drawn over.
+    spheres : GroupSpheres or None
+    entities : mapping
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]
+    regions: Sequence[RegionRdms]
+    similarities: Mapping[tuple[str, str, str], Floats]
+    scores: pd.DataFrame
+    comparisons: pd.DataFrame
+    resampled: str | None
+    spheres: GroupSpheres | None
+    entities: Entities
+
+
+def rsa_group(
+    participants: Sequence[ParticipantResults],
+    options: RsaOptions,
+    seed: Seeds,
+    run: Run = map,
+) -> Results:
+    """Average RDMs over participants, and test models.
+
+    Parameters
+    ----------
+    participants : sequence of ParticipantResults
+    options : RsaOptions
+    seed : callable
+        Random stream of some names.
+    run : callable
+        Applies a function to items, on several processors where it wants to.
+
+    Raises
+    ------
+    InputError
+        If a model lacks classes, or maps lie on different grids.
+    """
+    models = read_models(options)
+    cohorts, notes = read_cohorts(participants)
+    found = []
+    for cohort in cohorts:
+        one, said = _analyse_task(participants, cohort, models, options, seed, run)
+        found.append(one)
+        notes.extend([*cohort.notes, *said])
+    return _results(participants, found, notes, options)
+
+
+def _analyse_task(
+    participants: Sequence[ParticipantResults],
+    cohort: Cohort,
+    models: Mapping[str, ModelRdm],
+    options: RsaOptions,
+    seed: Seeds,
+    run: Run,
+) -> tuple[GroupTask, list[str]]:
+    expected = {name: own.rdm(cohort.classes, options.statistic) for name, own in models.items()}
+    spheres, notes = find_group_spheres(
+        participants, cohort, expected, options, lambda *keys: seed(cohort.task, *keys), run
+    )
+    resampled = resampled_over(len(cohort.labels), len(cohort.classes), options)
+    rows: list[dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
+    similarities: dict[tuple[str, str, str], Floats] = {}
+    for region in cohort.regions if expected else ():
+        values = similarities_of(region.rdms, expected, options)
+        interval = _interval(region, expected, options, seed(cohort.task, region.name))
+        rows.extend(_score_rows(cohort, region, values, expected, interval, options, seed))
+        differences.extend(
+            _difference_rows(cohort, region, values, list(expected), interval, options)
+        )
+        similarities |= {(region.name, *key): own for key, own in values.items()}
+    scores = pd.DataFrame(rows, columns=list(rsa_tables.GROUP_SCORE_COLUMNS))
+    comparisons = pd.DataFrame(differences, columns=list(rsa_tables.COMPARISON_COLUMNS))
+    if len(cohort.labels) == 1:
+        notes.append(f"task {cohort.task}: one participant only, so there is no inference")
+    return GroupTask(
+        cohort.task,
+        cohort.labels,
+        cohort.classes,
+        cohort.regions,
+        similarities,
+        rsa_tables.adjusted(scores, ("model_name", "given"), ("p", "p_classes")),
+        rsa_tables.adjusted(comparisons, ()),
+        resampled if expected else None,
+        spheres,
+        cohort.entities,
+    ), notes
+
+
+def similarities_of(
+    rdms: Floats, models: Mapping[str, Floats], options: RsaOptions
+) -> dict[tuple[str, str], Floats]:
+    """Return every participant's similarity with models, by model and what is given."""
+    found = {
+        (name, ALONE): compare_rdms(rdms, model, options.statistic)
+        for name, model in models.items()
+    }
+    if options.partial:
+        for name, model in models.items():
+            others = np.stack([own for key, own in models.items() if key != name])
+            found[name, "others"] = partial_similarities(rdms, model, others, options.statistic)
+    return found
+
+
+def resampled_over(n_participants: int, n_classes: int, options: RsaOptions) -> Over | None:
+    """Return what can be resampled of what is wanted; None for nothing."""
+    enough = {"participants": n_participants > 1, "conditions": n_classes >= FEWEST_RESAMPLED}
+    wanted = [one for one in FACTORS if options.resample in (one, "both")]
+    usable = [one for one in wanted if enough[one]] if options.bootstrap else []
+    if not usable:
+        return None
+    return "both" if len(usable) == len(FACTORS) else usable[0]
+
+
+def _interval(
+    region: RegionRdms,
+    models: Mapping[str, Floats],
+    options: RsaOptions,
+    seed: np.random.SeedSequence,
+) -> Comparison | None:
+    over = resampled_over(len(region.rdms), count_conditions(region.rdms.shape[1]), options)
+    if over is None:
+        return None
+    return bootstrap_comparison(
+        region.rdms,
+        np.stack(list(models.values())),
+        statistic=options.statistic,
+        n_draws=options.bootstrap,
+        seed=seed,
+        over=over,
+    )
+
+
+def _score_rows(
+    cohort: Cohort,
+    region: RegionRdms,
+    values: Mapping[tuple[str, str], Floats],
+    models: Mapping[str, Floats],
+    interval: Comparison | None,
+    options: RsaOptions,
+    seed: Seeds,
+) -> list[dict[str, Any]]:
+    # Regions share the orders of the classes.
+    tests = compare_models(region.rdms, models, options, seed(cohort.task, "orders"))
+    ceiling = noise_ceiling(region.rdms, options.statistic)
+    rows = []
+    for (model, given), own in values.items():
+        place, alone = list(models).index(model), given == ALONE
+        several = len(own) > 1
+        test = tests[model, given]
+        ends = (np.nan, np.nan)
+        if alone and interval is not None:
+            ends = (float(interval.low[place]), float(interval.high[place]))
+        rows.append(
+            {
+                "task_name": cohort.task,
+                "roi_name": region.name,
+                "model_name": model,
+                "given": given,
+                "metric": options.statistic,
+                "value": float(own.mean()),
+                "n": len(own),
+                "sd": float(own.std(ddof=1)) if several else np.nan,
+                "ci_low": ends[0],
+                "ci_high": ends[1],
+                "p": signed_rank_p(own) if several else np.nan,
+                "p_min": smallest_signed_rank_p(len(own)) if several else np.nan,
+                "p_classes": test.p,
+                "p_classes_min": test.smallest_p,
+                "ceiling_low": ceiling[0] if alone else np.nan,
+                "ceiling_high": ceiling[1] if alone else np.nan,
+                "n_classes": len(cohort.classes),
+            }
+        )
+    return rows
+
+
+def _difference_rows(
+    cohort: Cohort,
+    region: RegionRdms,
+    values: Mapping[tuple[str, str], Floats],
+    interval: Comparison | None,
+    options: RsaOptions,
+) -> list[dict[str, Any]]:
+    models = [model for model, given in values if given == ALONE]
+    rows = []
+    for one, other in combinations(range(len(models)), 2):
+        difference = values[models[one], ALONE] - values[models[other], ALONE]
+        several = len(difference) > 1
+        rows.append(
+            {
+                "task_name": cohort.task,
+                "roi_name": region.name,
+                "model_1": models[one],
+                "model_2": models[other],
+                "metric": options.statistic,
+                "value": float(difference.mean()),
+                "ci_low": np.nan if interval is None else interval.difference_low[one, other],
+                "ci_high": np.nan if interval is None else interval.difference_high[one, other],
+                "p": signed_rank_p(difference, two_tailed=True) if several else np.nan,
+                "p_min": smallest_signed_rank_p(len(difference), True) if several else np.nan,
+                "n": len(difference),
+            }
+        )
+    return rows
+
+
+def _results(
+    participants: Sequence[ParticipantResults],
+    found: Sequence[GroupTask],
+    notes: Sequence[str],
+    options: RsaOptions,
+) -> Results:
+    if not found:
+        return Results(warnings=list(dict.fromkeys(notes)))
+    with_spheres = [one.spheres for one in found if one.spheres is not None]
+    resampled = next((one.resampled for one in found if one.resampled is not None), None)
+    methods = rsa_text.group_methods(options, resampled, bool(with_spheres))
+    return Results(
+        maps=[item for one in with_spheres for item in group_maps_of(one)],
+        tables=[table for one in found for table in rsa_tables.group_tables(one, options)],
+        matrices=[matrix for one in found for matrix in rsa_tables.group_matrices(one, options)],
+        figures=[
+            figure for one in found for figure in report.group_figures(participants, one, options)
+        ],
+        summaries=[item for one in found for item in report.group_summaries(one, options)],
+        methods=methods,
+        citations=rsa_text.citations_of(methods),
+        highlights=[line for one in found for line in report.group_highlights(one, options)],
+        warnings=list(dict.fromkeys([*notes, *report.group_warnings(found)])),
+    )

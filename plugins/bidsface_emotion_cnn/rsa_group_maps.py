@@ -1,0 +1,128 @@
+"""The searchlight of a group: mean similarity of spheres and models, and its test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidsface.analysis import Entities, Map, ParticipantResults, StoredMap, Voxels
+from bidsface.numerics.map_tests import MapTest, Run
+from bidsface.numerics.rdm_statistics import STATISTICS
+from bidsface.numerics.searchlight_rsa import sphere_model_test
+from bidsface_emotion_cnn.rsa import RsaOptions
+from bidsface_emotion_cnn.rsa_cohort import Cohort, shared
+from bidsface_emotion_cnn.rsa_maps import RDMS, SIZES, model_maps, pair_names
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupSpheres:
+    """Maps of one task over participants.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Participants.
+    voxels : Voxels
+        Centres that all of them have.
+    tests : mapping of str to MapTest
+        By model; the statistic is the mean similarity.
+    entities : mapping
+    what, where : str
+        Description of the similarity and of the spheres.
+    """
+
+    labels: tuple[str, ...]
+    voxels: Voxels
+    tests: Mapping[str, MapTest]
+    entities: Entities
+    what: str
+    where: str
+
+
+def find_group_spheres(
+    participants: Sequence[ParticipantResults],
+    cohort: Cohort,
+    models: Mapping[str, Floats],
+    options: RsaOptions,
+    seed: Callable[..., np.random.SeedSequence],
+    run: Run,
+) -> tuple[GroupSpheres | None, list[str]]:
+    """Test the mean similarity of participants' spheres with every model.
+
+    Returns
+    -------
+    spheres : GroupSpheres or None
+        None without a searchlight, models or voxels that all participants have.
+    notes : list of str
+    """
+    light = options.searchlight
+    present = {one.key: _maps(one, cohort.task) for one in participants}
+    maps = {key: own for key, own in present.items() if RDMS in own and SIZES in own}
+    if light is None or not models or not maps:
+        return None, []
+    voxels, notes = _common_voxels(maps, cohort.task)
+    if not len(voxels.index):
+        return None, [f"task {cohort.task}: there is no sphere that all participants have", *notes]
+    pairs = pair_names(cohort.classes)
+    rdms = [_load(own[RDMS], pairs, voxels) for own in maps.values()]
+    tests = {
+        name: sphere_model_test(
+            rdms,
+            model,
+            statistic=options.statistic,
+            n_permutations=options.permutations,
+            seed=seed("spheres"),
+            shared=options.group_orders == "shared",
+            run=run,
+        )
+        for name, model in models.items()
+    }
+    entities = shared([own[RDMS].entities for own in maps.values()])
+    where = f"spheres of {light.radius:g} mm, {len(maps)} participants,"
+    what = f"mean {STATISTICS[options.statistic].description}"
+    return GroupSpheres(tuple(maps), voxels, tests, entities, what, where), notes
+
+
+def _maps(participant: ParticipantResults, task: str) -> dict[str, StoredMap]:
+    return {
+        item.stat: item
+        for item in participant.maps
+        if item.entities.get("task") == task and item.stat in (RDMS, SIZES)
+    }
+
+
+def _common_voxels(
+    maps: Mapping[str, Mapping[str, StoredMap]], task: str
+) -> tuple[Voxels, list[str]]:
+    """Return the centres that every participant has, and a note on the others."""
+    grid = next(iter(maps.values()))[SIZES].grid()
+    every = Voxels(grid, np.arange(int(np.prod(grid.shape))))
+    inside = [own[SIZES].load(every) > 0 for own in maps.values()]
+    common, some = np.logical_and.reduce(inside), np.logical_or.reduce(inside)
+    notes = []
+    if common.sum() < some.sum():
+        notes.append(
+            f"task {task}: {int(common.sum()):,} spheres are there in all {len(maps)} participants "
+            f"and were tested; {int(some.sum() - common.sum()):,} others are missing in some"
+        )
+    return every.take(np.flatnonzero(common)), notes
+
+
+def _load(stored: StoredMap, pairs: Sequence[str], voxels: Voxels) -> NDArray[np.float32]:
+    """Return the RDMs of spheres, of the classes that all participants have."""
+    names = list(stored.volumes)
+    columns = [names.index(pair) for pair in pairs]
+    return np.ascontiguousarray(stored.load(voxels)[:, columns], dtype=np.float32)
+
+
+def group_maps_of(spheres: GroupSpheres) -> Iterator[Map]:
+    """Yield, for every model, mean similarity, p and corrected p."""
+    for name, test in spheres.tests.items():
+        yield from model_maps(
+            name, test, spheres.voxels, spheres.entities, spheres.what, spheres.where
+        )

@@ -1,0 +1,216 @@
+"""The participant level: RDMs of regions and spheres, and their similarity to models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidsface.analysis import Entities, Participant, Region, Results, Samples, usable_tasks
+from bidsface.errors import InputError
+from bidsface.numerics.rdm_comparison import MantelTest, mantel_test, partial_mantel_test
+from bidsface_emotion_cnn import rsa_report, rsa_tables, rsa_text
+from bidsface_emotion_cnn.rsa import RsaOptions
+from bidsface_emotion_cnn.rsa_maps import SphereMaps, background_map, find_spheres, maps_of
+from bidsface_emotion_cnn.rsa_models import ModelRdm, read_models
+from bidsface_emotion_cnn.rsa_patterns import Design, make_design, region_patterns
+
+Floats = NDArray[np.float64]
+Seeds = Callable[..., np.random.SeedSequence]
+
+ALONE, GIVEN_OTHERS = "none", "others"
+"""Which other models are given: for the correlation, and for the partial one."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegionRdm:
+    """The RDM of a region, and its comparison with models.
+
+    Attributes
+    ----------
+    name : str
+    n_voxels : int
+        Those that vary.
+    rdm : ndarray of shape (n_pairs,)
+        NaN where the region has no pattern that varies.
+    tests : mapping of (model, given) to MantelTest
+        ``given`` is ``none``, or ``others`` for the partial correlation.
+    """
+
+    name: str
+    n_voxels: int
+    rdm: Floats
+    tests: Mapping[tuple[str, str], MantelTest]
+
+
+@dataclass(frozen=True, eq=False)
+class TaskRdms:
+    """What was found in one task.
+
+    Attributes
+    ----------
+    task : str
+    classes : tuple of str
+    regions : sequence of RegionRdm
+    models : mapping of str to ndarray of shape (n_pairs,)
+    spheres : SphereMaps or None
+    entities : mapping
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    regions: Sequence[RegionRdm]
+    models: Mapping[str, Floats]
+    spheres: SphereMaps | None
+    entities: Entities
+
+
+def rsa_participant(participant: Participant, options: RsaOptions, seed: Seeds) -> Results:
+    """Compute RDMs of a participant's tasks and compare them with the models.
+
+    Parameters
+    ----------
+    participant : Participant
+    options : RsaOptions
+    seed : callable
+        Random stream of some names.
+
+    Raises
+    ------
+    InputError
+        If the participant lacks the tasks, the regions or classes, or a model cannot be used.
+    """
+    models = read_models(options)
+    regions = list(participant.select_regions(options.regions))
+    if not regions:
+        raise InputError(f"sub-{participant.label}: none of the wanted regions was found")
+    found: list[TaskRdms] = []
+    tasks, notes = usable_tasks(participant, options.tasks, "analysed")
+    for task in tasks:
+        samples = participant.samples(options.samples or participant.sample_names[0], task)
+        design, said = make_design(samples, task, options)
+        notes.extend(said)
+        if design is not None:
+            one, more = _analyse_task(
+                participant, (task, samples, design), regions, models, options, seed
+            )
+            found.append(one)
+            notes.extend(more)
+    return _results(participant, found, notes, options)
+
+
+def _analyse_task(
+    participant: Participant,
+    data: tuple[str, Samples, Design],
+    regions: Sequence[Region],
+    models: Mapping[str, ModelRdm],
+    options: RsaOptions,
+    seed: Seeds,
+) -> tuple[TaskRdms, list[str]]:
+    task, samples, design = data
+    expected = {name: own.rdm(design.classes, options.statistic) for name, own in models.items()}
+    # Regions share the orders of the classes.
+    analyse = partial(_region_rdm, samples, design, expected, options, seed(task, "orders"))
+    found = list(participant.map(analyse, regions))
+    notes = [f"task {task}: {note}" for _, own in found for note in own]
+    spheres = None
+    if options.searchlight is not None:
+        spheres = find_spheres(
+            participant, samples, design, expected, options, seed(task, "spheres")
+        )
+    kept = [one for one, _ in found if np.isfinite(one.rdm).all()]
+    return TaskRdms(task, design.classes, kept, expected, spheres, samples.entities), notes
+
+
+def _region_rdm(
+    samples: Samples,
+    design: Design,
+    models: Mapping[str, Floats],
+    options: RsaOptions,
+    seed: np.random.SeedSequence,
+    region: Region,
+) -> tuple[RegionRdm, list[str]]:
+    n_pairs = len(design.classes) * (len(design.classes) - 1) // 2
+    try:
+        own = region_patterns(samples.X, region.columns, design, options, options.normalization)
+        rdm = own.rdm(options.dissimilarity) if own.varies.any() else np.full(n_pairs, np.nan)
+    except ValueError as error:
+        return RegionRdm(region.name, 0, np.full(n_pairs, np.nan), {}), [
+            f"region {region.name} was left out: {error}"
+        ]
+    n_voxels, notes = int(own.varies.sum()), []
+    if not np.isfinite(rdm).all():
+        notes.append(
+            f"region {region.name} was left out: patterns of its {n_voxels} voxels that vary over "
+            f"samples have no {options.dissimilarity} dissimilarity"
+        )
+        return RegionRdm(region.name, n_voxels, rdm, {}), notes
+    dead = len(own.varies) - n_voxels
+    if dead:
+        notes.append(f"region {region.name}: {dead} voxels do not vary and were not used")
+    return RegionRdm(region.name, n_voxels, rdm, compare_models(rdm, models, options, seed)), notes
+
+
+def compare_models(
+    rdms: Floats, models: Mapping[str, Floats], options: RsaOptions, seed: np.random.SeedSequence
+) -> dict[tuple[str, str], MantelTest]:
+    """Test RDMs against every model, alone and given the others; see `RegionRdm.tests`.
+
+    ``rdms``: (n_pairs,), or (n_participants, n_pairs), whose mean similarity is tested.
+    """
+    tests = {
+        (name, ALONE): mantel_test(
+            rdms,
+            model,
+            statistic=options.statistic,
+            n_permutations=options.permutations,
+            seed=seed,
+        )
+        for name, model in models.items()
+    }
+    if options.partial:
+        for name, model in models.items():
+            others = np.stack([own for key, own in models.items() if key != name])
+            tests[name, GIVEN_OTHERS] = partial_mantel_test(
+                rdms,
+                model,
+                others,
+                statistic=options.statistic,
+                n_permutations=options.permutations,
+                seed=seed,
+            )
+    return tests
+
+
+def _results(
+    participant: Participant, found: Sequence[TaskRdms], notes: Sequence[str], options: RsaOptions
+) -> Results:
+    if not found:
+        return Results(warnings=list(dict.fromkeys(notes)))
+    methods = rsa_text.participant_methods(options, found[0].spheres)
+    maps = [item for one in found if one.spheres is not None for item in maps_of(one.spheres)]
+    if maps:
+        maps.insert(0, background_map(participant, [one.entities for one in found]))
+    tables = []
+    for one in found:
+        tables.append(rsa_tables.dissimilarity_table(one, options))
+        if one.models:
+            tables.append(rsa_tables.score_table(one, options))
+    return Results(
+        maps=maps,
+        tables=tables,
+        matrices=[matrix for one in found for matrix in rsa_tables.matrices(one, options)],
+        figures=[
+            figure
+            for one in found
+            for figure in rsa_report.participant_figures(participant, one, options)
+        ],
+        summaries=[item for one in found for item in rsa_report.summaries(one, options)],
+        methods=methods,
+        citations=rsa_text.citations_of(methods),
+        highlights=[line for one in found for line in rsa_report.highlights(one, options)],
+        warnings=list(dict.fromkeys([*notes, *rsa_report.warnings(found)])),
+    )

@@ -1,0 +1,237 @@
+"""Patterns of classes: samples scaled, averaged by class and run, and their noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidsface.analysis import Samples
+from bidsface.errors import InputError
+from bidsface.numerics.dissimilarity import correlation_rdm, crossnobis_rdm, euclidean_rdm
+from bidsface.numerics.whitening import Whitening, diagonal_whitening, shrinkage_whitening
+from bidsface_emotion_cnn.rsa import RsaOptions
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+FEWEST_CLASSES = 3
+"""Classes that an RDM needs for a comparison with others."""
+
+COLUMNS = 8192
+"""Voxels that are scaled at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Which class and run the used samples of a task are of.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Sorted.
+    rows : ndarray of int, shape (n_samples,)
+        Rows of ``Samples.X``.
+    codes, runs : ndarray of int, shape (n_samples,)
+    """
+
+    classes: tuple[str, ...]
+    rows: Indices
+    codes: Indices
+    runs: Indices
+
+    @property
+    def cells(self) -> NDArray[np.intp]:
+        """Number of samples of every run and class, (n_runs, n_classes)."""
+        counts = np.zeros((int(self.runs.max()) + 1, len(self.classes)), dtype=np.intp)
+        np.add.at(counts, (self.runs, self.codes), 1)
+        return counts
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom of the samples within class and run."""
+        return len(self.rows) - int((self.cells > 0).sum())
+
+    def class_means(self, values: Floats) -> Floats:
+        """Return the mean of every class, (n_classes, n_voxels)."""
+        return np.stack([values[self.codes == code].mean(axis=0) for code in self._every_class])
+
+    def cell_means(self, values: Floats) -> Floats:
+        """Return the mean of every run and class, (n_runs, n_classes, n_voxels).
+
+        NaN where a run lacks a class.
+        """
+        found = np.full((*self.cells.shape, values.shape[1]), np.nan)
+        for run, code in np.argwhere(self.cells > 0):
+            members = (self.runs == run) & (self.codes == code)
+            found[run, code] = values[members].mean(axis=0)
+        return found
+
+    def residuals(self, values: Floats) -> Floats:
+        """Return what samples differ from the mean of their run and class."""
+        return values - self.cell_means(values)[self.runs, self.codes]
+
+    @property
+    def _every_class(self) -> range:
+        return range(len(self.classes))
+
+
+def make_design(
+    samples: Samples, task: str, options: RsaOptions
+) -> tuple[Design | None, list[str]]:
+    """Return the design of a task, and notes on classes that are left out.
+
+    None where fewer than three classes are left.
+
+    Raises
+    ------
+    InputError
+        If the task lacks classes that the recipe names, or has too little for the options.
+    """
+    labels = samples.table["trial_type"].to_numpy(str)
+    there = sorted(set(labels))
+    missing = [name for name in options.classes if name not in there]
+    if missing:
+        raise InputError(
+            f"task {task}: wanted the classes {', '.join(options.classes)}, found "
+            f"{', '.join(there)} without {', '.join(missing)}"
+        )
+    classes = [name for name in there if not options.classes or name in options.classes]
+    notes: list[str] = []
+    blocks = samples.table["block"].to_numpy(str)
+    if options.dissimilarity == "crossnobis":
+        classes, notes = _with_two_runs(labels, blocks, classes, task)
+    if len(classes) < FEWEST_CLASSES:
+        found = ", ".join(classes) or "none"
+        return None, [
+            *notes,
+            f"task {task}: {FEWEST_CLASSES} classes at least are needed for dissimilarities that "
+            f"can be compared, found {found}; no RDM was made",
+        ]
+    rows = np.flatnonzero(np.isin(labels, classes))
+    codes = np.searchsorted(np.array(classes), labels[rows])
+    runs = np.unique(blocks[rows], return_inverse=True)[1]
+    design = Design(tuple(classes), rows, codes.astype(np.intp), runs.astype(np.intp))
+    if options.normalization != "none" and design.dof < 1:
+        raise InputError(
+            f"task {task}: noise: {options.normalization} wanted several samples of a class in a "
+            f"run, found {len(rows)} samples, one in each; use noise: none"
+        )
+    return design, notes
+
+
+def _with_two_runs(
+    labels: NDArray, blocks: NDArray, classes: Sequence[str], task: str
+) -> tuple[list[str], list[str]]:
+    """Leave out classes until two runs at least have both of every two classes."""
+    kept, notes = list(classes), []
+    has = np.array(
+        [[((labels == name) & (blocks == run)).any() for name in kept] for run in np.unique(blocks)]
+    ).astype(int)
+    while len(kept) > 1:
+        lacking = has.T @ has < 2
+        if not lacking.any():
+            break
+        worst = int(lacking.sum(axis=0).argmax())
+        notes.append(
+            f"task {task}: class {kept[worst]} was left out: crossnobis wants two runs at least "
+            "with both of every two classes"
+        )
+        del kept[worst]
+        has = np.delete(has, worst, axis=1)
+    return kept, notes
+
+
+@dataclass(frozen=True, eq=False)
+class RegionPatterns:
+    """Patterns of the classes in some voxels.
+
+    Attributes
+    ----------
+    patterns : ndarray of shape (n_classes, n_voxels) or (n_runs, n_classes, n_voxels)
+        By run for ``crossnobis``; NaN where a run lacks a class.
+    whitening : Whitening or None
+    varies : ndarray of bool, shape (n_columns,)
+        Voxels that vary over samples; the others are left out.
+    """
+
+    patterns: Floats
+    whitening: Whitening | None
+    varies: NDArray[np.bool_]
+
+    def rdm(self, dissimilarity: str) -> Floats:
+        """Return the dissimilarities of all pairs of classes, (n_pairs,)."""
+        if dissimilarity == "crossnobis":
+            return crossnobis_rdm(self.patterns, self.whitening)
+        if dissimilarity == "euclidean":
+            return euclidean_rdm(self.patterns, self.whitening)
+        return correlation_rdm(self.patterns, self.whitening)
+
+    @property
+    def whitened(self) -> Floats:
+        """Patterns after noise normalization, which has to be by single voxels."""
+        return self.patterns if self.whitening is None else self.whitening(self.patterns)
+
+
+def region_patterns(
+    X: NDArray[np.float32], columns: Indices, design: Design, options: RsaOptions, noise: str
+) -> RegionPatterns:
+    """Return the patterns of a region's voxels.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_all_samples, n_all_voxels)
+    columns : ndarray of int, shape (n_columns,)
+    design : Design
+    options : RsaOptions
+    noise : {"shrinkage", "diagonal", "none"}
+    """
+    average = design.cell_means if options.dissimilarity == "crossnobis" else design.class_means
+    patterns, residuals, varies = [], [], []
+    for start in range(0, len(columns), COLUMNS):
+        raw = X[np.ix_(design.rows, columns[start : start + COLUMNS])].astype(np.float64)
+        inside = np.ptp(raw, axis=0) > 0
+        values = standardized(raw[:, inside], design, options.standardize)
+        if noise != "none":
+            left = design.residuals(values)
+            # A voxel without noise cannot be divided by it.
+            noisy = np.ptp(left, axis=0) > 0
+            inside[np.flatnonzero(inside)[~noisy]] = False
+            values = values[:, noisy]
+            residuals.append(_kept(left[:, noisy], noise))
+        patterns.append(average(values))
+        varies.append(inside)
+    found = np.concatenate(patterns, axis=-1)
+    whitening = None
+    if noise != "none" and found.shape[-1]:
+        make = {"shrinkage": shrinkage_whitening, "diagonal": diagonal_whitening}[noise]
+        whitening = make(np.concatenate(residuals, axis=1), design.dof)
+    return RegionPatterns(found, whitening, np.concatenate(varies))
+
+
+def _kept(residuals: Floats, noise: str) -> Floats:
+    """Return residuals, or two samples with the same sums of squares where only those are used."""
+    if noise == "shrinkage":
+        return residuals
+    half = np.sqrt(np.einsum("ij,ij->j", residuals, residuals) / 2)
+    return np.stack([half, -half])
+
+
+def standardized(values: Floats, design: Design, how: str) -> Floats:
+    """Return samples (n_samples, n_voxels) with mean 0 and standard deviation 1 of every voxel.
+
+    ``how``: over the ``task``, over each ``run`` (0 where a voxel does not vary in it), ``none``.
+    """
+    if how == "none":
+        return values
+    groups = design.runs if how == "run" else np.zeros(len(values), dtype=np.intp)
+    found = np.zeros_like(values)
+    for group in np.unique(groups):
+        members = groups == group
+        own = values[members]
+        spread = own.std(axis=0)
+        np.divide(own - own.mean(axis=0), spread, out=own, where=spread > 0)
+        found[members] = np.where(np.ptp(values[members], axis=0) > 0, own, 0.0)
+    return found
