@@ -4,7 +4,8 @@
 
 Every seed writes the study that ``bidsface-demo --study film`` writes, and analyses it as that
 does. Then the study is written with the emotions that episodes evoke drawn anew for every
-participant and run, so that observers' labels have nothing to do with the brain, and analysed again.
+participant and run, so that observers' labels have nothing to do with the brain, and analysed
+again.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ from bidsface_emotion_cnn.positions import BoxGrid
 
 LEAST_DICE, SLOWEST = 0.4, 600.0
 SCHEMES = ("runs", "participants", "random")
+HEADER = (
+    *("seed", "labels", "network, runs", "participants", "random"),
+    *("logistic, runs", "participants", "random", "p", "Dice", "chance", "minutes"),
+)
 
 
 def analyse(root: Path, processes: int) -> Path:
@@ -140,18 +145,20 @@ def section(rows: list[dict[str, Any]]) -> str:
             least = f"{np.nanmin(overlap):.2f}-{np.nanmax(overlap):.2f}" if known else "n/a"
             luck = f"{np.nanmean(chance):.2f}" if known else "n/a"
             cells = [str(row["seed"]), name, *values, f"{one['runs network p']:.3f}", least, luck]
-            lines.append(f"| {' | '.join([*cells, f'{one["seconds"] / 60:.1f}'])} |")
+            cells.append(f"{one['seconds'] / 60:.1f}")
+            lines.append(f"| {' | '.join(cells)} |")
     return f"""
 ## Emotions in a film: what was planted
 
-The study of `bidsface-demo --study film` ({machine()}, `python benchmarks/film_recovery.py`): balanced
-accuracy of the network and of logistic regression (chance 0.20) with runs, participants and random
-volumes held out, p of the network with runs held out, Dice's coefficient of the top positions of
-occlusion with the planted places (smallest and largest of the emotions; wanted: {LEAST_DICE}) and of
-random positions. Shuffled: emotions drawn anew for every participant and run.
+The study of `bidsface-demo --study film` ({machine()},
+`python benchmarks/film_recovery.py`): balanced accuracy of the network and of logistic regression
+(chance 0.20) with runs, participants and random volumes held out, p of the network with runs held
+out, Dice's coefficient of the top positions of occlusion with the planted places (smallest and
+largest of the emotions; wanted: {LEAST_DICE}) and of random positions. Shuffled: emotions drawn
+anew for every participant and run.
 
-| seed | labels | network, runs | participants | random | logistic, runs | participants | random | p | Dice | chance | minutes |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| {" | ".join(HEADER)} |
+|{" --- |" * len(HEADER)}
 {chr(10).join(lines)}
 """
 

@@ -171,6 +171,22 @@ def _with_second_data_set(bids: Path, output: str) -> list[list[str]]:
     ]
 
 
+FILM_SETTINGS = (
+    # Runs of 240 s overlap by 16 s of the film.
+    *(
+        f"analyses.{analysis}.labels.segments=[{{start: 0, end: 240}}, {{start: 224, end: 464}}, "
+        "{start: 448, end: 688}, {start: 672, end: 912}]"
+        for analysis in ("consensus", "emotions")
+    ),
+    *(f"analyses.{analysis}.labels.minimum=20" for analysis in ("consensus", "emotions")),
+    "analyses.emotions.training={network: emotion-cnn-small, epochs: 12, class_weights: balanced, "
+    "patience: 4}",
+    "analyses.emotions.folds={runs: null, participants: 3, random: 1}",
+    # Voxels are large: a box of two of them moves by one.
+    "analyses.emotions.occlusion={box: 2, stride: 1, per_class: 30, above: 0.5, top: 40}",
+)
+"""A small network on few voxels."""
+
 STUDIES: Mapping[str, Study] = {
     "faces": Study(_write_faces, "decode-tasks", 8, _both_levels),
     "pain": Study(
@@ -181,7 +197,7 @@ STUDIES: Mapping[str, Study] = {
         [f"analyses.facs.{name}=1000" for name in ("permutations", "bootstraps")]
         + ["analyses.facs.covariates=[temperature]"],
     ),
-    "film": Study(_write_film, "emotion-cnn", 6, _both_levels),
+    "film": Study(_write_film, "emotion-cnn", 6, _both_levels, FILM_SETTINGS),
 }
 
 
