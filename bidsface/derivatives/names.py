@@ -15,7 +15,7 @@ ENTITY_ORDER = (*LONG_NAMES, "contrast", "stat")
 TABLE_SUFFIXES = (
     *("scores", "predictions", "permutations", "embedding"),
     *("runs", "trials", "classes", "features", "coefficients"),
-    *("comparisons", "correlations", "clusters"),
+    *("comparisons", "correlations", "clusters", "labels", "agreement"),
 )
 """Suffixes a table may have."""
 
