@@ -47,7 +47,7 @@ class Consensus(Analysis):
 
     def files_used(self, options: ConsensusOptions) -> Sequence[Path]:
         """Return the observers' tables."""
-        return annotation_paths(options.labels)
+        return annotation_paths(options.labels, self.bids_dir)
 
     def check(
         self, options: ConsensusOptions, samples: Collection[str], regions: Collection[str]
@@ -59,8 +59,8 @@ class Consensus(Analysis):
                 "labels.source: agreement is that of several observers, wanted annotations (and "
                 f"their files), found {options.labels.source}"
             )
-        check_labels(options.labels)
-        paths = annotation_paths(options.labels)
+        check_labels(options.labels, self.bids_dir)
+        paths = annotation_paths(options.labels, self.bids_dir)
         if len(paths) < 2:
             raise RecipeError(
                 f"labels.files: agreement takes at least 2 observers, found {len(paths)} file"
@@ -73,7 +73,7 @@ class Consensus(Analysis):
         """Label a participant's volumes; see `bidsface_emotion_cnn.consensus_participant`."""
         from bidsface_emotion_cnn.consensus_participant import label_participant
 
-        return label_participant(participant, options, self.seed("draw"))
+        return label_participant(participant, options, self.seed("draw"), self.bids_dir)
 
     def group(
         self, participants: Sequence[ParticipantResults], options: ConsensusOptions
@@ -81,4 +81,4 @@ class Consensus(Analysis):
         """Measure the observers' agreement; see `bidsface_emotion_cnn.consensus_group`."""
         from bidsface_emotion_cnn.consensus_group import measure_group
 
-        return measure_group(participants, options, self.seed("group"))
+        return measure_group(participants, options, self.seed("group"), self.bids_dir)

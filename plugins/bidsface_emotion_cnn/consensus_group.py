@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ def measure_group(
     participants: Sequence[ParticipantResults],
     options: ConsensusOptions,
     seed: np.random.SeedSequence,
+    bids_dir: Path | None = None,
 ) -> Results:
     """Measure how well observers agree, and count what is left of the film.
 
@@ -45,6 +47,8 @@ def measure_group(
     options : ConsensusOptions
     seed : SeedSequence
         Of the resampling.
+    bids_dir : Path or None
+        Where the observers' tables may lie.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def measure_group(
     frames = [one.table("labels").assign(participant_id=one.label) for one in labelled]
     labels = pd.concat(frames, ignore_index=True)
     step, notes = _label_duration(labels)
-    film = film_labels(read_label_sources(options.labels), options.labels, step)
+    film = film_labels(read_label_sources(options.labels, bids_dir), options.labels, step)
     measured = _measure(film, options, seed)
     entities = _shared_entities(labelled)
     agreement = tables.agreement_table(measured, labels, entities)

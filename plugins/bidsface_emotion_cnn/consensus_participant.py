@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,10 @@ OF_IMAGES = ("space", "cohort", "res", "run")
 
 
 def label_participant(
-    participant: Participant, options: ConsensusOptions, seed: np.random.SeedSequence
+    participant: Participant,
+    options: ConsensusOptions,
+    seed: np.random.SeedSequence,
+    bids_dir: Path | None = None,
 ) -> Results:
     """Return which volumes of a participant have which label.
 
@@ -59,6 +63,8 @@ def label_participant(
     options : ConsensusOptions
     seed : SeedSequence
         Of the draw of volumes; the same for all participants.
+    bids_dir : Path or None
+        Where the observers' tables may lie.
 
     Raises
     ------
@@ -69,7 +75,8 @@ def label_participant(
     tasks, notes = usable_tasks(participant, options.tasks, "labelled")
     runs = [run for task in tasks for run in participant.bold_runs(task)]
     try:
-        found = label_runs(runs, options.labels, read_label_sources(options.labels), seed)
+        sources = read_label_sources(options.labels, bids_dir)
+        found = label_runs(runs, options.labels, sources, seed)
     except InputError as error:
         raise InputError(f"sub-{participant.label}: {error}") from error
     entities = _shared_entities(runs)

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from bidsface.analysis import AnalysisOptions
 from bidsface.entities import name_key
 from bidsface.errors import RecipeError
+from bidsface.files import located
 
 OF_ANNOTATIONS = ("files", "columns", "threshold", "ties", "segments", "repetition_time")
 """Options that have no meaning for labels from events.tsv."""
@@ -59,7 +60,8 @@ class LabelOptions(AnalysisOptions):
     """
     files: tuple[str, ...] = ()
     """Tables of the observers, one file each (.csv or .tsv), by path or by pattern, such as
-    `annotations/*.csv`; absolute, or relative to the folder that bidsface is started in.
+    `bids::stimuli/annotations/*.csv`, which lie in the data set; else absolute, or relative to the
+    folder that bidsface is started in.
     """
     columns: AnnotationColumns = AnnotationColumns()
     """Columns of these tables."""
@@ -114,27 +116,37 @@ class LabelOptions(AnalysisOptions):
         )
 
 
-def annotation_paths(options: LabelOptions) -> tuple[Path, ...]:
+def annotation_paths(options: LabelOptions, bids_dir: Path | None = None) -> tuple[Path, ...]:
     """Return the observers' files, absolute: patterns in turn, what each matches by name.
+
+    Parameters
+    ----------
+    options : LabelOptions
+    bids_dir : Path or None
+        The data set, which paths that begin with `bids::` lie in.
 
     Raises
     ------
     RecipeError
         If a path is no file, a pattern matches none, or a file is named twice.
     """
-    found = [path for pattern in options.files for path in _matches(pattern)]
+    found = [path for pattern in options.files for path in _matches(pattern, bids_dir)]
     twice = next((path for path in found if found.count(path) > 1), None)
     if twice is not None:
         raise RecipeError(f"files: {twice} is named twice, and every observer has one file")
     return tuple(found)
 
 
-def check_labels(options: LabelOptions, analysis_key: str = "labels") -> None:
+def check_labels(
+    options: LabelOptions, bids_dir: Path | None = None, analysis_key: str = "labels"
+) -> None:
     """Refuse files that are not there, and thresholds that no volume can reach.
 
     Parameters
     ----------
     options : LabelOptions
+    bids_dir : Path or None
+        As for `annotation_paths`.
     analysis_key : str
         Name of the option that holds them.
 
@@ -146,7 +158,7 @@ def check_labels(options: LabelOptions, analysis_key: str = "labels") -> None:
     if options.source == "events":
         return
     try:
-        n_observers = len(annotation_paths(options))
+        n_observers = len(annotation_paths(options, bids_dir))
     except RecipeError as error:
         raise RecipeError(f"{analysis_key}.{error}") from error
     if options.threshold is not None and options.threshold > n_observers:
@@ -161,8 +173,8 @@ def needed_votes(options: LabelOptions, n_observers: int) -> int:
     return n_observers // 2 + 1 if options.threshold is None else options.threshold
 
 
-def _matches(pattern: str) -> Sequence[Path]:
-    path = Path(pattern).expanduser().absolute()
+def _matches(pattern: str, bids_dir: Path | None) -> Sequence[Path]:
+    path = located(pattern, bids_dir)
     if path.is_file():
         return [path]
     root = Path(path.anchor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -50,8 +51,16 @@ class LabelledVolumes:
     notes: tuple[str, ...] = ()
 
 
-def read_label_sources(options: LabelOptions) -> tuple[Annotations, ...]:
+def read_label_sources(
+    options: LabelOptions, bids_dir: Path | None = None
+) -> tuple[Annotations, ...]:
     """Read the observers' tables that the options name; nothing where labels are events.
+
+    Parameters
+    ----------
+    options : LabelOptions
+    bids_dir : Path or None
+        As for `bidsface_emotion_cnn.label_options.annotation_paths`.
 
     Raises
     ------
@@ -62,7 +71,7 @@ def read_label_sources(options: LabelOptions) -> tuple[Annotations, ...]:
     """
     if options.source == "events":
         return ()
-    return read_observers(annotation_paths(options), options.columns)
+    return read_observers(annotation_paths(options, bids_dir), options.columns)
 
 
 def label_volumes(
