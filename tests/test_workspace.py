@@ -70,8 +70,8 @@ def plugins(monkeypatch):
 
 def run(study, out, *argv):
     recipe = study / "slow.yaml"
-    levels = ("participant", "group")
-    return main([str(x) for x in (study / "bids", out, *levels, "--recipe", recipe, *argv)])
+    command = (study / "bids", out, "participant", "group", "--recipe", recipe, "--nprocs", 1)
+    return main([str(word) for word in (*command, *argv)])
 
 
 def value(out):
