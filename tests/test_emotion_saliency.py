@@ -2,25 +2,21 @@
 
 import numpy as np
 import pytest
-from network_volumes import wave_volumes
+from network_volumes import randomized, wave_volumes
 
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from bidsface_emotion_cnn.networks import SequentialNetwork  # noqa: E402
+from bidsface_emotion_cnn.networks import NETWORKS, SequentialNetwork  # noqa: E402
 from bidsface_emotion_cnn.saliency import integrated_gradients, smooth_grad  # noqa: E402
-from bidsface_emotion_cnn.trainer import initial_network  # noqa: E402
 
 SHAPE = (4, 5, 3)
 
 
 @pytest.fixture(scope="module")
 def model():
-    found = initial_network("emotion-cnn-small", 3, 0.3, seed=4).eval()
-    with torch.no_grad():
-        found.fc.weight.mul_(20)
-    return found
+    return randomized(NETWORKS["emotion-cnn-small"](3), seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +26,7 @@ def volume():
 
 def outputs(model, volume, kind):
     with torch.no_grad():
-        scores = model(torch.from_numpy(np.asarray(volume, np.float32))[None, None])[0].double()
+        scores = model(torch.from_numpy(np.array(volume, np.float32))[None, None])[0].double()
     return (scores.softmax(0) if kind == "probability" else scores).numpy()
 
 
@@ -93,7 +89,7 @@ def test_integrated_gradients_equal_a_fine_riemann_sum(model, volume):
         )
     total = float(np.mean((up - down) / (2 * step)) * volume[place])
     every = integrated_gradients(model, volume, 0, output="score", device="cpu")
-    assert found == pytest.approx(total, abs=0.03 * np.abs(every).max())
+    assert found == pytest.approx(total, abs=0.03 * float(np.abs(every).max()))
 
 
 def test_smooth_grad_of_a_linear_score_is_its_weight():
