@@ -44,15 +44,28 @@ def linear_network(n_classes=2, seed=0):
 def test_integrated_gradients_are_complete(model, volume, output):
     baseline = np.full(volume.shape, 0.3, np.float32)
     for start in (0.0, baseline):
-        found = integrated_gradients(
-            model, volume, None, baseline=start, output=output, device="cpu"
+        few, found = (
+            integrated_gradients(
+                model,
+                volume,
+                None,
+                baseline=start,
+                steps=steps,
+                output=output,
+                batch_size=100,
+                device="cpu",
+            )
+            for steps in (4, 800)
         )
         assert found.shape == (3, *volume.shape)
         assert found.dtype == np.float32
         first = np.broadcast_to(np.float32(start), volume.shape)
         change = outputs(model, volume, output) - outputs(model, first, output)
         assert np.abs(change).max() > 0.05
-        np.testing.assert_allclose(found.sum((1, 2, 3)), change, atol=0.01 * np.abs(change).max())
+        errors = [np.abs(one.sum((1, 2, 3)) - change).max() for one in (few, found)]
+        # Along the path this network bends often: it needs more steps than a trained one.
+        assert errors[1] < 0.03 * np.abs(change).max()
+        assert errors[1] < errors[0] / 4
 
 
 def test_one_class_is_one_of_all(model, volume):
