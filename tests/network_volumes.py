@@ -1,4 +1,4 @@
-"""Small volumes whose classes differ in the direction of a wave, for networks to tell apart."""
+"""Small volumes whose classes differ in the direction of a wave, and networks that differ."""
 
 import numpy as np
 
@@ -42,3 +42,22 @@ def thirds(volumes, seed=0):
         for part, rows in zip(parts, np.split(own, edges), strict=True):
             part.extend(rows)
     return [np.sort(np.array(part)) for part in parts]
+
+
+def randomized(model, seed=0):
+    """Give a network weights and running statistics far from the first ones, which hardly differ.
+
+    An untrained network answers every volume alike.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if name.endswith("running_var"):
+                value.uniform_(0.5, 2, generator=generator)
+            elif value.ndim == 1:
+                value.normal_(float(name.endswith("weight")), 0.3, generator=generator)
+            elif value.ndim:
+                value.normal_(0, 2 / value[0].numel() ** 0.5, generator=generator)
+    return model.eval()

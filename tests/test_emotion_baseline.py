@@ -22,9 +22,9 @@ from bidsface_emotion_cnn.logistic_baseline import (
 @pytest.fixture(scope="module")
 def volumes():
     """Make volumes with a pattern of each class that is always at the same place."""
-    found = wave_volumes(n_per_class=16, shape=(4, 5, 3), strength=0.0)
+    found = wave_volumes(n_per_class=32, shape=(4, 5, 3), strength=0.0)
     patterns = np.random.default_rng(1).standard_normal((3, 4, 5, 3))
-    data = found.data + 0.5 * patterns[found.codes] + 2
+    data = found.data + 0.4 * patterns[found.codes] + 2
     return replace(found, data=data.astype(np.float32))
 
 
@@ -38,8 +38,8 @@ def reference(volumes, train, penalty, balanced=False):
     squared = ((X - X.mean(0)) ** 2).sum(1).mean()
     return LogisticRegression(
         C=1 / (penalty * len(train) * squared),
-        tol=1e-8,
-        max_iter=5000,
+        tol=1e-10,
+        max_iter=20_000,
         class_weight="balanced" if balanced else None,
     ).fit(X, volumes.codes[train])
 
@@ -48,7 +48,7 @@ def reference(volumes, train, penalty, balanced=False):
 @pytest.mark.parametrize("penalty", [1e-1, 1e-3])
 def test_equals_the_regression_on_voxels(volumes, penalty, balanced):
     train, validation, test = thirds(volumes)
-    train = train[:-4]
+    train = train[:-9]
     found = baseline_probabilities(
         volumes, train, validation, test, penalties=[penalty], balanced=balanced
     )
@@ -101,8 +101,8 @@ def test_learns_what_is_there_and_nothing_else(volumes):
         null = replace(volumes, codes=codes)
         answers = baseline_probabilities(null, train, validation, test).argmax(1)
         accuracies.append(np.mean(answers == codes[test]))
-    # 120 answers: chance is 0.33, its standard deviation 0.043.
-    assert abs(np.mean(accuracies) - 1 / 3) < 0.14
+    # 240 answers: chance is 0.33, its standard deviation 0.03.
+    assert abs(np.mean(accuracies) - 1 / 3) < 0.1
 
 
 def test_inner_products_do_not_depend_on_how_they_are_read(volumes, monkeypatch):
@@ -141,8 +141,11 @@ def test_classes_without_training_volumes(volumes):
 
 WITHOUT_TORCH = """
 import sys
-sys.modules["torch"] = None
-sys.modules["safetensors"] = None
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "safetensors"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Missing())
 import bidsface_emotion_cnn
 from bidsface_emotion_cnn import history, training_options, volume_set
 assert not {"sklearn", "matplotlib", "umap"} & set(sys.modules)

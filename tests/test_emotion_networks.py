@@ -3,6 +3,7 @@
 from typing import get_args
 
 import pytest
+from network_volumes import randomized
 
 torch = pytest.importorskip("torch")
 
@@ -10,7 +11,6 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 import bidsface_emotion_cnn  # noqa: E402
-from bidsface_emotion_cnn.depthwise import DepthwiseConv3d  # noqa: E402
 from bidsface_emotion_cnn.networks import (  # noqa: E402
     NETWORKS,
     EmotionCNN3D,
@@ -76,21 +76,6 @@ def n_parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def randomized(model, seed=0):
-    """Give a network weights and running statistics that are far from their first values."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if name.endswith("running_var"):
-                value.uniform_(0.5, 2, generator=generator)
-            elif value.is_floating_point():
-                spread = 0.3 if value.ndim == 1 else 2 / value[0].numel() ** 0.5
-                value.normal_(
-                    1.0 * name.endswith("weight") * (value.ndim == 1), spread, generator=generator
-                )
-    return model.eval()
-
-
 def volumes(n=2, shape=(9, 10, 7), seed=1):
     return torch.randn(n, 1, *shape, generator=torch.Generator().manual_seed(seed))
 
@@ -130,12 +115,13 @@ def test_training_steps_are_those_of_the_published_network():
     for network in (plain, model):
         network.train()
         functional.cross_entropy(network(x), codes).backward()
+    largest = max(float(one.grad.abs().max()) for one in plain.parameters())
     for (name, one), (_, other) in zip(
         plain.named_parameters(), model.named_parameters(), strict=True
     ):
-        scale = one.grad.abs().max()
-        assert scale > 0, name
-        assert (one.grad - other.grad).abs().max() < 1e-4 * scale, name
+        # What a normalization takes off again, such as the bias of ds1.bn3, has no gradient.
+        scale = max(float(one.grad.abs().max()), 1e-2 * largest)
+        assert float((one.grad - other.grad).abs().max()) < 1e-4 * scale, name
     torch.testing.assert_close(plain.bn1.running_var, model.bn1.running_var)
 
 
@@ -200,23 +186,6 @@ def test_branches_may_be_nested():
 def test_names_of_networks_are_those_of_the_options():
     annotation = TrainingOptions.model_fields["network"].annotation
     assert get_args(annotation) == tuple(NETWORKS)
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("shape", [(2, 5, 6, 5, 4), (1, 3, 1, 2, 7), (3, 2, 3, 3, 1)])
-def test_depthwise_convolution_equals_torch(shape, stride):
-    generator = torch.Generator().manual_seed(3)
-    layer = DepthwiseConv3d(shape[1], stride)
-    assert isinstance(layer, nn.Conv3d)
-    x = torch.randn(shape, generator=generator, requires_grad=True)
-    found = layer(x)
-    wanted = functional.conv3d(x, layer.weight, None, stride, 1, 1, shape[1])
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
-    upstream = torch.randn(found.shape, generator=generator)
-    ours = torch.autograd.grad(found, (x, layer.weight), upstream)
-    theirs = torch.autograd.grad(wanted, (x, layer.weight), upstream)
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 def test_seeded_dropout_draws_from_its_own_generator():

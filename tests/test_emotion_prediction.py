@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from network_volumes import wave_volumes
+from network_volumes import randomized, wave_volumes
 
 torch = pytest.importorskip("torch")
 
 from bidsface.errors import InputError  # noqa: E402
 from bidsface_emotion_cnn.history import EpochRecord  # noqa: E402
 from bidsface_emotion_cnn.learning_curves import learning_curves  # noqa: E402
+from bidsface_emotion_cnn.networks import NETWORKS, EmotionCNN3D  # noqa: E402
 from bidsface_emotion_cnn.prediction import pooled_features, predict_probabilities  # noqa: E402
 from bidsface_emotion_cnn.torch_devices import torch_device  # noqa: E402
-from bidsface_emotion_cnn.trainer import initial_network  # noqa: E402
 from bidsface_emotion_cnn.volume_set import cached_volumes  # noqa: E402
 
 INDEX = np.array([7, 0, 3, 3, 8])
@@ -26,11 +26,7 @@ def volumes():
 
 @pytest.fixture(scope="module")
 def model():
-    found = initial_network("emotion-cnn", 3, 0.3, seed=2).eval()
-    with torch.no_grad():
-        # An untrained network gives everyone nearly the same answer.
-        found.fc.weight.mul_(100)
-    return found
+    return randomized(EmotionCNN3D(3))
 
 
 def as_tensor(volumes, index):
@@ -52,7 +48,7 @@ def test_probabilities_are_the_softmax_of_the_network(model, volumes):
 
 
 def test_network_is_left_as_it_was(volumes):
-    model = initial_network("emotion-cnn-small", 3, 0.3, seed=2).train()
+    model = NETWORKS["emotion-cnn-small"](3).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.get_rng_state()
     first = predict_probabilities(model, volumes, INDEX, device="cpu")

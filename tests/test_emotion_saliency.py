@@ -2,25 +2,21 @@
 
 import numpy as np
 import pytest
-from network_volumes import wave_volumes
+from network_volumes import randomized, wave_volumes
 
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from bidsface_emotion_cnn.networks import SequentialNetwork  # noqa: E402
+from bidsface_emotion_cnn.networks import NETWORKS, SequentialNetwork  # noqa: E402
 from bidsface_emotion_cnn.saliency import integrated_gradients, smooth_grad  # noqa: E402
-from bidsface_emotion_cnn.trainer import initial_network  # noqa: E402
 
 SHAPE = (4, 5, 3)
 
 
 @pytest.fixture(scope="module")
 def model():
-    found = initial_network("emotion-cnn-small", 3, 0.3, seed=4).eval()
-    with torch.no_grad():
-        found.fc.weight.mul_(20)
-    return found
+    return randomized(NETWORKS["emotion-cnn-small"](3), seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +26,7 @@ def volume():
 
 def outputs(model, volume, kind):
     with torch.no_grad():
-        scores = model(torch.from_numpy(np.asarray(volume, np.float32))[None, None])[0].double()
+        scores = model(torch.from_numpy(np.array(volume, np.float32))[None, None])[0].double()
     return (scores.softmax(0) if kind == "probability" else scores).numpy()
 
 
@@ -48,15 +44,28 @@ def linear_network(n_classes=2, seed=0):
 def test_integrated_gradients_are_complete(model, volume, output):
     baseline = np.full(volume.shape, 0.3, np.float32)
     for start in (0.0, baseline):
-        found = integrated_gradients(
-            model, volume, None, baseline=start, output=output, device="cpu"
+        few, found = (
+            integrated_gradients(
+                model,
+                volume,
+                None,
+                baseline=start,
+                steps=steps,
+                output=output,
+                batch_size=100,
+                device="cpu",
+            )
+            for steps in (4, 800)
         )
         assert found.shape == (3, *volume.shape)
         assert found.dtype == np.float32
         first = np.broadcast_to(np.float32(start), volume.shape)
         change = outputs(model, volume, output) - outputs(model, first, output)
         assert np.abs(change).max() > 0.05
-        np.testing.assert_allclose(found.sum((1, 2, 3)), change, atol=0.01 * np.abs(change).max())
+        errors = [np.abs(one.sum((1, 2, 3)) - change).max() for one in (few, found)]
+        # Along the path this network bends often: it needs more steps than a trained one.
+        assert errors[1] < 0.03 * np.abs(change).max()
+        assert errors[1] < errors[0] / 4
 
 
 def test_one_class_is_one_of_all(model, volume):
@@ -93,7 +102,7 @@ def test_integrated_gradients_equal_a_fine_riemann_sum(model, volume):
         )
     total = float(np.mean((up - down) / (2 * step)) * volume[place])
     every = integrated_gradients(model, volume, 0, output="score", device="cpu")
-    assert found == pytest.approx(total, abs=0.03 * np.abs(every).max())
+    assert found == pytest.approx(total, abs=0.03 * float(np.abs(every).max()))
 
 
 def test_smooth_grad_of_a_linear_score_is_its_weight():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,6 +54,6 @@ def best_epoch(history: Sequence[EpochRecord], monitor: str) -> int | None:
     """
     if not history:
         return None
-    if history[-1].validation_loss != history[-1].validation_loss:
+    if math.isnan(history[-1].validation_loss):
         return history[-1].epoch
     return max(history, key=MONITORS[monitor]).epoch

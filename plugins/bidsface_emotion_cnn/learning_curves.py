@@ -69,7 +69,7 @@ def _draw(
 ) -> None:
     shared = min(len(history) for history in histories.values())
     longest = max(len(history) for history in histories.values())
-    marker = "." if longest == 1 else ""
+    marker = "." if longest == 1 else None
     for value, colour, name in (
         (training, TRAINING, "training"),
         (validation, VALIDATION, "validation"),
@@ -79,7 +79,7 @@ def _draw(
             continue
         for fold, row in rows.items():
             epochs = np.arange(1, len(row) + 1)
-            ax.plot(epochs, row, marker, linestyle="-", color=colour, alpha=0.35, linewidth=0.8)
+            ax.plot(epochs, row, marker=marker, color=colour, alpha=0.35, linewidth=0.8)
             if value is validation and fold in best:
                 ax.plot(best[fold], row[best[fold] - 1], "o", color=colour, markersize=3.5)
         mean = np.mean([row[:shared] for row in rows.values()], axis=0)

@@ -26,7 +26,7 @@ mean is brought to 1; from the strongest."""
 
 SLAB_BYTES = 256 << 20
 RANK = 1e-10
-TOLERANCE = 1e-6
+TOLERANCE = 1e-8
 MAX_STEPS = 2000
 
 

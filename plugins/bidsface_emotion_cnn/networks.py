@@ -10,8 +10,6 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from bidsface_emotion_cnn.depthwise import DepthwiseConv3d
-
 
 class SkipStart(nn.Module):
     """Marks where a residual branch leaves: its input is added at the next `SkipEnd`."""
@@ -124,7 +122,7 @@ def depthwise_block(n_in: int, n_out: int, stride: int = 2, expansion: int = 2) 
         "expand": nn.Conv3d(n_in, hidden, 1, bias=False),
         "bn1": nn.BatchNorm3d(hidden),
         "relu1": nn.ReLU6(),
-        "dwconv": DepthwiseConv3d(hidden, stride),
+        "dwconv": nn.Conv3d(hidden, hidden, 3, stride, 1, groups=hidden, bias=False),
         "bn2": nn.BatchNorm3d(hidden),
         "relu2": nn.ReLU6(),
         "project": nn.Conv3d(hidden, n_out, 1, bias=False),

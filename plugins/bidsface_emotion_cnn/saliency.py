@@ -38,7 +38,8 @@ def integrated_gradients(
 
     Sundararajan, Taly & Yan (2017), ICML, equation 1: ``(x - b) * integral of dF(b + a (x - b))/dx
     over a from 0 to 1``, the integral by Gauss-Legendre quadrature. The attributions sum to the
-    output for the volume less that for the baseline, which tells whether there are enough steps.
+    output for the volume less that for the baseline, which tells whether there are enough steps:
+    a network of rectified layers bends along the way, and the error shrinks as 1 / steps.
 
     Parameters
     ----------

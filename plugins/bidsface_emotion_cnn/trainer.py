@@ -144,12 +144,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
             scores = self.model(torch.from_numpy(batch)[:, None].to(self.device))
         loss = self.course.sums.add(scores, self._codes(index), self.weights)
-        if not math.isfinite(self.course.sums.loss):
-            raise InputError(
-                f"training of {self.options.network}: the loss is not finite in epoch "
-                f"{place[0] + 1}; volumes may hold values that are not finite, or a smaller "
-                f"learning_rate (now {self.options.learning_rate:g}) or a gradient_clip may help"
-            )
+        self._refuse_divergence(self.course.sums)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.options.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
@@ -164,7 +159,17 @@ class Trainer:
             index = self.validation[start : start + self.options.batch_size]
             batch = torch.from_numpy(self.volumes.read(index))[:, None].to(self.device)
             sums.add(self.model(batch), self._codes(index), self.weights)
+        self._refuse_divergence(sums)
         return sums.means()
+
+    def _refuse_divergence(self, sums: Sums) -> None:
+        if not math.isfinite(sums.loss):
+            raise InputError(
+                f"training of {self.options.network}: the loss is not finite in epoch "
+                f"{self.course.epoch + 1}; volumes may hold values that are not finite, or a "
+                f"smaller learning_rate (now {self.options.learning_rate:g}) or a gradient_clip "
+                "may help"
+            )
 
     def _codes(self, index: Indices) -> Tensor:
         return torch.from_numpy(self.volumes.codes[index]).to(self.device)
