@@ -9,7 +9,6 @@ once, give what full forward passes give, at less than a hundredth of the arithm
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,7 +24,7 @@ from bidsface_emotion_cnn.occlusion_grid import (
     triple,
 )
 from bidsface_emotion_cnn.occlusion_network import Network, run_batches
-from bidsface_emotion_cnn.occlusion_reading import read_layers
+from bidsface_emotion_cnn.occlusion_reading import evaluated, read_layers, require_same_output
 from bidsface_emotion_cnn.occlusion_space import Space
 from bidsface_emotion_cnn.occlusion_windows import Batch, batches
 
@@ -249,10 +248,12 @@ def _network(
     model: nn.Module, values: NDArray[np.floating], device: Device, dtype: DType
 ) -> tuple[Network, torch.device]:
     """Return the network over the volume, and the device that it is on."""
-    where = torch.device(device)
+    where, layers = torch.device(device), read_layers(model)
     with torch.inference_mode():
         tensor = torch.tensor(values, dtype=_dtype(model, dtype), device=where)
-        return Network(read_layers(model), tensor), where
+        network = Network(layers, tensor)
+        require_same_output(model, layers, tensor)
+        return network, where
 
 
 def _probability_changes(logits: Tensor, changes: Tensor) -> NDArray[np.float64]:
@@ -271,8 +272,7 @@ def _forward_changes(
 ) -> NDArray[np.float64]:
     """Return changes of probabilities by full forward passes, (n_volumes, n_classes)."""
     kind = _dtype(model, dtype)
-    network = copy.deepcopy(model).eval().to(dtype=kind, device=device)
-    with torch.inference_mode():
+    with torch.inference_mode(), evaluated(model, kind, device) as network:
 
         def logits(some: list[NDArray[np.floating]]) -> Tensor:
             tensor = torch.from_numpy(np.stack(some)).to(dtype=kind, device=device)
