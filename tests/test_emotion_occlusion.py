@@ -509,8 +509,11 @@ class Plain(nn.Module):
     """A network that does not tell its layers."""
 
 
-class Channels(nn.Module):
-    pass
+class Liar(Chain):
+    """A network that does not tell all of its layers."""
+
+    def layers(self):
+        return super().layers()[:-1]
 
 
 @pytest.mark.parametrize(
@@ -528,6 +531,10 @@ class Channels(nn.Module):
         (Chain(nn.Conv3d(1, 2, 3)), r"ends in one number per class; .* 2 channels on a grid of"),
         (Chain(nn.Conv3d(3, 2, 3)), "a Convolution does not fit 1 channels on a grid of"),
         (Chain(nn.Conv3d(1, 2, 12)), "a Convolution does not fit 1 channels on a grid of"),
+        (
+            Liar(nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(1, 2), nn.Softplus()),
+            r"layers\(\) of Liar do not compute what the network does: \[",
+        ),
         (Chain(nn.ReLU(), SkipEnd_()), "SkipEnd without a SkipStart"),
         (Chain(SkipStart(), nn.Conv3d(1, 2, 1), SkipEnd_()), r"ends in \(2, 9, 11, 8\) channels"),
     ],

@@ -9,8 +9,7 @@ once, give what full forward passes give, at less than a hundredth of the arithm
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from bidsface_emotion_cnn.occlusion_grid import (
     triple,
 )
 from bidsface_emotion_cnn.occlusion_network import Network, run_batches
-from bidsface_emotion_cnn.occlusion_reading import read_layers
+from bidsface_emotion_cnn.occlusion_reading import evaluated, read_layers, require_same_output
 from bidsface_emotion_cnn.occlusion_space import Space
 from bidsface_emotion_cnn.occlusion_windows import Batch, batches
 
@@ -95,7 +94,7 @@ def occlusion_map(
     """
     size, step = triple(box, "box"), triple(stride, "stride")
     values = _checked(volume)
-    counts = position_counts(_shape(values), size, step, pad)
+    counts = position_counts(_three(values.shape), size, step, pad)
     network, where = _network(model, values, device, dtype)
     starts = [np.arange(count) * one for count, one in zip(counts, step, strict=True)]
     room = CACHED if where.type == "cpu" else ON_GPU
@@ -110,7 +109,10 @@ def occlusion_map(
     def work(some: Batch, space: Space) -> None:
         changes.index_copy_(0, space.index(some.positions), network.changes(some, space, value))
 
-    run_batches(work, batches(network.axes(starts, size), most), where)
+    axes = network.axes(starts, size)
+    with torch.inference_mode():
+        network.prepare([axes])
+    run_batches(work, batches(axes, most), where)
     difference = _probability_changes(network.logits, changes)
     return difference.T.reshape(-1, *counts)
 
@@ -151,18 +153,20 @@ def occlude_masks(
         )
     network, where = _network(model, values, device, dtype)
     bounds = [_bounds(region) for region in regions]
-    small = [bound[1].prod() <= SMALL * values.size for bound in bounds]
+    large = [row for row, (_, size) in enumerate(bounds) if size.prod() > SMALL * values.size]
+    small = {
+        row: network.axes([start[[axis]] for axis in range(3)], _three(size))
+        for row, (start, size) in enumerate(bounds)
+        if row not in large and size.all()
+    }
     changes = torch.zeros((len(regions), len(network.logits)), dtype=torch.float64, device=where)
     with torch.inference_mode():
-        for row in np.flatnonzero(small):
-            start, size = bounds[row]
-            if size.all():
-                axes = network.axes([start[[axis]] for axis in range(3)], _shape(size, of=True))
-                for one in batches(axes, lambda sizes: 1):
-                    changes[row] = network.changes(one, Space(where), value, regions[row])[0]
+        network.prepare(list(small.values()))
+        for row, axes in small.items():
+            for one in batches(axes, lambda sizes: 1):
+                changes[row] = network.changes(one, Space(where), value, regions[row])[0]
     found = _probability_changes(network.logits, changes)
-    large = np.flatnonzero(np.logical_not(small))
-    if len(large):
+    if large:
         volumes = (np.where(regions[row], value, values) for row in large)
         found[large] = _forward_changes(model, values, volumes, where, batch, dtype)
     return found
@@ -220,9 +224,8 @@ def _checked(volume: ArrayLike) -> NDArray[np.floating]:
     return values
 
 
-def _shape(values: NDArray, of: bool = False) -> Triple:
-    """Return three sizes as ints: an array's shape, or `of` its own three numbers."""
-    x, y, z = (int(n) for n in (values if of else values.shape))
+def _three(values: Iterable[int]) -> Triple:
+    x, y, z = (int(n) for n in values)
     return x, y, z
 
 
@@ -249,10 +252,12 @@ def _network(
     model: nn.Module, values: NDArray[np.floating], device: Device, dtype: DType
 ) -> tuple[Network, torch.device]:
     """Return the network over the volume, and the device that it is on."""
-    where = torch.device(device)
+    where, layers = torch.device(device), read_layers(model)
     with torch.inference_mode():
         tensor = torch.tensor(values, dtype=_dtype(model, dtype), device=where)
-        return Network(read_layers(model), tensor), where
+        network = Network(layers, tensor)
+        require_same_output(model, layers, tensor)
+        return network, where
 
 
 def _probability_changes(logits: Tensor, changes: Tensor) -> NDArray[np.float64]:
@@ -271,8 +276,7 @@ def _forward_changes(
 ) -> NDArray[np.float64]:
     """Return changes of probabilities by full forward passes, (n_volumes, n_classes)."""
     kind = _dtype(model, dtype)
-    network = copy.deepcopy(model).eval().to(dtype=kind, device=device)
-    with torch.inference_mode():
+    with torch.inference_mode(), evaluated(model, kind, device) as network:
 
         def logits(some: list[NDArray[np.floating]]) -> Tensor:
             tensor = torch.from_numpy(np.stack(some)).to(dtype=kind, device=device)

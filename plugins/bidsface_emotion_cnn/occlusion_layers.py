@@ -171,6 +171,19 @@ class SkipEnd(Layer):
     needs: ClassVar[Form | None] = "change"
 
 
+def apply_layers(layers: Sequence[Layer], x: Tensor) -> Tensor:
+    """Return the output for a whole volume, (1, channels, X, Y, Z) both."""
+    left: list[Tensor] = []
+    for layer in layers:
+        if isinstance(layer, SkipStart):
+            left.append(x)
+        elif isinstance(layer, SkipEnd):
+            x = x + left.pop()
+        else:
+            x = layer.to(x.dtype, x.device).whole(x)
+    return x
+
+
 # Fusing
 
 

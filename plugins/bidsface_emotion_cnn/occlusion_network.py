@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bidsface.errors import InputError
+from bidsface_emotion_cnn.occlusion_base import Axes, Base
 from bidsface_emotion_cnn.occlusion_layers import (
     Activation,
     Affine,
@@ -39,7 +40,7 @@ from bidsface_emotion_cnn.occlusion_pooling import (
     SkipStartStep,
     row_steps,
 )
-from bidsface_emotion_cnn.occlusion_space import Rows, Space
+from bidsface_emotion_cnn.occlusion_space import Space
 from bidsface_emotion_cnn.occlusion_steps import (
     ActivationStep,
     AffineStep,
@@ -81,7 +82,8 @@ class Network:
 
     def __init__(self, layers: Sequence[Layer], volume: Tensor) -> None:
         self.x = volume[None, None]
-        self.volume = Rows(self.x)
+        self.bases: list[Base] = []
+        self.volume = self._base(0)
         self.form: Form = "change"
         self.steps: list[Step] = []
         self.levels: list[Levels] = [_levels(self.grid)]
@@ -111,11 +113,16 @@ class Network:
         """The present level."""
         return len(self.levels) - 1
 
+    def _base(self, level: int, reaches: Reaches | None = None) -> Base:
+        """Keep the present activations."""
+        self.bases.append(Base(self.x, level, reaches))
+        return self.bases[-1]
+
     def _turn(self, form: Form) -> None:
         """Go over to another form, which takes the activations of the unchanged volume."""
         if form != self.form:
             kind = ToChange if form == "change" else ToValue
-            self.steps.append(kind(Rows(self.x), self.level))
+            self.steps.append(kind(self._base(self.level)))
             self.form = form
 
     def _add(self, layer: Layer, coming: Form) -> None:
@@ -152,7 +159,7 @@ class Network:
     def _convolution(self, layer: Convolution, coming: Form) -> None:
         source = self.level
         self._grow(layer.whole(self.x), layer.reaches)
-        base = Rows(self.x) if coming == "value" else None
+        base = self._base(self.level) if coming == "value" else None
         place = (source, self.level)
         self.steps.append(kernel_step(layer.weight, layer.groups, layer.reaches, place, base))
         self.form = coming
@@ -160,11 +167,13 @@ class Network:
     def _average_pool(self, layer: AveragePool, coming: Form) -> None:
         x, source = self.x, self.level
         self._grow(layer.whole(x), layer.reaches)
-        place = (source, self.level)
-        self.steps.append(AveragePoolStep(layer.module, x, layer.reaches, place))
+        step = AveragePoolStep(layer.module, x, layer.reaches, (source, self.level))
+        self.bases.append(step.share)
+        self.steps.append(step)
 
     def _maximum_pool(self, layer: MaximumPool, coming: Form) -> None:
-        base, grid, source = Rows(self.x), self.grid, self.level
+        grid, source = self.grid, self.level
+        base = self._base(source + 1, layer.reaches)
         self._grow(layer.whole(self.x), layer.reaches)
         self.steps.append(MaximumPoolStep(base, grid, layer.reaches, (source, self.level)))
 
@@ -197,7 +206,7 @@ class Network:
 
     # Use
 
-    def axes(self, starts: Sequence[Integers], box: Grid) -> tuple[Axis, Axis, Axis]:
+    def axes(self, starts: Sequence[Integers], box: Grid) -> Axes:
         """Return the positions of a box, given its first voxels along each axis."""
         grids = [tuple(level.n for level in levels) for levels in self.levels]
         steps = [row_steps((n[0], n[1], n[2])) for n in grids]
@@ -211,6 +220,11 @@ class Network:
             for axis in range(3)
         )
         return x, y, z
+
+    def prepare(self, all_axes: Sequence[Axes]) -> None:
+        """Get ready for boxes at these positions, and for no others."""
+        for base in self.bases:
+            base.prepare(all_axes)
 
     def widest(self, sizes: NDArray[np.int64]) -> int:
         """Return the most numbers that windows of these sizes hold per box, at any level."""
@@ -231,15 +245,13 @@ class Network:
             Only these voxels of the box are filled.
         """
         space.begin(batch)
-        rows = space.rows(0)
-        flat = space.following((len(rows), 1), self.volume.tensor.dtype)
-        self.volume.take(rows, flat)
-        flat.neg_().add_(value)
+        before = self.volume.windows(batch)
+        x = space.following((before[..., 0, 0, 0, 0].numel(), batch.n, 1), before.dtype)
+        torch.neg(before, out=x.view(before.shape)).add_(value)
         if mask is not None:
             kept = space.index(mask.reshape(-1)[batch.rows(0)].astype(np.int64))
-            flat.mul_(kept[:, None])
-        space.clear_outside(flat, 0)
-        x = flat.view(-1, batch.n, 1)
+            x.mul_(kept.view(x.shape))
+        space.clear_outside(x, 0)
         for step in self.steps:
             x = step(x, space)
         return x[0].double()

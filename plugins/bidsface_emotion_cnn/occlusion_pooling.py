@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bidsface_emotion_cnn.occlusion_base import Base
 from bidsface_emotion_cnn.occlusion_layers import Reaches
-from bidsface_emotion_cnn.occlusion_space import Rows, Space
+from bidsface_emotion_cnn.occlusion_space import Space
 from bidsface_emotion_cnn.occlusion_steps import Depthwise, Kernel, Slices, kernel_step
-from bidsface_emotion_cnn.occlusion_windows import clipped, outside_rows, spread
+from bidsface_emotion_cnn.occlusion_windows import clipped, outside_rows
 
 Grid = tuple[int, int, int]
 
@@ -47,7 +48,7 @@ class AveragePoolStep:
             divisor_override=1,
         )
         # divisors differ at the border where padded elements do not count
-        self.share, self.target = Rows(module(ones) / sums), place[1]
+        self.share = Base(module(ones) / sums, place[1])
         sizes = [reach.kernel for reach in reaches]
         n_channels = x.shape[1]
         weight = x.new_ones(n_channels, 1, *sizes)
@@ -59,9 +60,9 @@ class AveragePoolStep:
 
     def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
         x = self.kernel(x, space)
-        share = space.spare((x.shape[0] * x.shape[1], 1), x.dtype)
-        self.share.take(space.rows(self.target), share)
-        return x.mul_(share.view(x.shape[0], x.shape[1], 1))
+        share = self.share.windows(space.batch)
+        x.view(*share.shape[:-1], -1).mul_(share)
+        return x
 
 
 class MaximumPoolStep:
@@ -69,8 +70,8 @@ class MaximumPoolStep:
 
     Parameters
     ----------
-    base : Rows
-        Its input for the unchanged volume.
+    base : Base
+        Its input for the unchanged volume, as far as windows of the output read it.
     grid : three ints
         The grid of the input.
     reaches : three Reach
@@ -78,7 +79,7 @@ class MaximumPoolStep:
         Levels of input and output.
     """
 
-    def __init__(self, base: Rows, grid: Grid, reaches: Reaches, place: tuple[int, int]) -> None:
+    def __init__(self, base: Base, grid: Grid, reaches: Reaches, place: tuple[int, int]) -> None:
         self.base, self.grid, self.reaches = base, grid, reaches
         self.source, self.target = place
 
@@ -100,19 +101,15 @@ class MaximumPoolStep:
 
     def _field(self, x: Tensor, space: Space) -> tuple[Tensor, Grid]:
         """Return values of all that the output's window reads, -inf outside the grid."""
-        batch, dimensions = space.batch, range(3)
-        sizes, rows, outside, places = [], [], [], []
-        for axis in dimensions:
-            part, reach = batch.parts[axis], self.reaches[axis]
-            start, size = reach.field(part.starts[self.target], part.sizes[self.target])
-            row, out = clipped(start, size, self.grid[axis], row_steps(self.grid)[axis])
-            sizes.append(size)
-            rows.append(row)
-            outside.append(out)
+        batch = space.batch
+        field, outside, places = self.base.size(batch), [], []
+        for axis, (part, reach) in enumerate(zip(batch.parts, self.reaches, strict=True)):
+            start, _ = reach.field(part.starts[self.target], part.sizes[self.target])
+            outside.append(clipped(start, field[axis], self.grid[axis], 1)[1])
             places.append(int(part.starts[self.source, 0] - start[0]))
-        flat = space.spare((int(np.prod(sizes)) * batch.n, x.shape[2]), x.dtype)
-        self.base.take(space.index(spread(rows, np.add)), flat)
-        field: Grid = (sizes[0], sizes[1], sizes[2])
+        before = self.base.windows(batch)
+        flat = space.spare((int(np.prod(field)) * batch.n, x.shape[2]), x.dtype)
+        flat.view(before.shape).copy_(before)
         everything = flat.view(*field, *x.shape[1:])
         window = batch.size(self.source)
         to, source = overlap(field, window, (places[0], places[1], places[2]))
@@ -154,7 +151,7 @@ class FlattenStep:
         whole = x.new_zeros(self.n * n_boxes, n_channels, dtype=torch.float64)
         boxes = torch.arange(n_boxes, device=x.device).repeat(n_elements)
         # rows outside repeat the nearest row inside, with a change of 0
-        places = space.rows(self.source) * n_boxes + boxes
+        places = space.index(space.batch.rows(self.source)) * n_boxes + boxes
         whole.index_add_(0, places, x.reshape(-1, n_channels).double())
         whole = whole.view(self.n, n_boxes, n_channels).permute(1, 2, 0)
         return whole.reshape(1, n_boxes, -1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from bidsface.errors import InputError
 from bidsface_emotion_cnn.occlusion_layers import (
@@ -23,11 +25,18 @@ from bidsface_emotion_cnn.occlusion_layers import (
     Reaches,
     SkipEnd,
     SkipStart,
+    apply_layers,
     fused,
 )
 from bidsface_emotion_cnn.occlusion_levels import Reach
 
 Grid = tuple[int, int, int]
+
+MIDDLE = 32
+"""Voxels per axis on which a network is compared with its layers."""
+
+TOLERANCE = 1e-3
+"""Largest difference of their outputs, relative to the largest output."""
 
 
 def _double(parameter: Tensor) -> Tensor:
@@ -178,3 +187,57 @@ def read_layers(model: nn.Module) -> list[Layer]:
         )
     read = [_read(name, module) for name, module in modules]
     return fused([layer for layer in read if layer is not None])
+
+
+# What the network itself computes
+
+
+@contextmanager
+def evaluated(
+    model: nn.Module, dtype: torch.dtype, device: torch.device
+) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Give the network in evaluation mode, in a precision and place, and leave it as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    state = {
+        name: one.detach().to(device=device, dtype=dtype if one.is_floating_point() else one.dtype)
+        for name, one in [*model.named_parameters(), *model.named_buffers()]
+    }
+    model.eval()
+    try:
+        yield lambda x: functional_call(model, state, (x,))
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def require_same_output(model: nn.Module, layers: Sequence[Layer], volume: Tensor) -> None:
+    """Raise `InputError` unless a network's layers compute what the network does.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    layers : sequence of Layer
+        As read from it.
+    volume : Tensor of shape (X, Y, Z)
+        They are compared on its middle, or on all of it if the network wants just this size.
+    """
+    middle = [slice(max(n // 2 - MIDDLE // 2, 0), n // 2 + MIDDLE // 2) for n in volume.shape]
+    with evaluated(model, volume.dtype, volume.device) as network:
+        try:
+            x = volume[tuple(middle)][None, None]
+            wanted, found = network(x), apply_layers(layers, x)
+        except RuntimeError:
+            x = volume[None, None]
+            wanted, found = network(x), apply_layers(layers, x)
+    wanted, found = wanted.reshape(-1), found.reshape(-1)
+    if wanted.shape != found.shape or not torch.allclose(
+        found, wanted, rtol=0, atol=TOLERANCE * float(wanted.abs().max())
+    ):
+        raise InputError(
+            f"layers() of {type(model).__name__} do not compute what the network does: "
+            f"{_shown(found)} instead of {_shown(wanted)}"
+        )
+
+
+def _shown(scores: Tensor) -> str:
+    return f"[{', '.join(f'{score:.4g}' for score in scores[:5].tolist())}]"

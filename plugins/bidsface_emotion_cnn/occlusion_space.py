@@ -20,29 +20,8 @@ MOST_VIEWS = 1024
 """Sets of views that are kept at most."""
 
 
-class Rows:
-    """Activations of the unchanged volume, (n, channels): a row per element of a grid.
-
-    Parameters
-    ----------
-    x : Tensor of shape (1, channels, X, Y, Z)
-    """
-
-    def __init__(self, x: Tensor) -> None:
-        self.tensor = x.reshape(x.shape[1], -1).T.contiguous()
-        # numpy copies rows several times as fast as torch.index_select does on the CPU
-        self.array = self.tensor.numpy() if self.tensor.device.type == "cpu" else None
-
-    def take(self, rows: Tensor, out: Tensor) -> None:
-        """Copy rows to `out`, (n_rows, channels)."""
-        if self.array is None:
-            torch.index_select(self.tensor, 0, rows, out=out)
-        else:
-            np.take(self.array, rows.numpy(), axis=0, out=out.numpy(), mode="clip")
-
-
 class Space:
-    """Memory and indices for one batch after another.
+    """Memory for one batch after another.
 
     Attributes
     ----------
@@ -59,36 +38,24 @@ class Space:
         self.saved: list[Tensor] = []
         self._blocks: dict[tuple[int, torch.dtype], Tensor] = {}
         self._current = 0
-        self._indices: dict[tuple[str, int], Tensor] = {}
+        self._outside: dict[int, Tensor] = {}
         self._views: dict[Any, Any] = {}
 
     def begin(self, batch: Batch) -> None:
         """Turn to another batch."""
         self.batch = batch
-        self._indices.clear()
+        self._outside.clear()
         self.saved.clear()
 
     def index(self, values: NDArray[np.int64]) -> Tensor:
         """Return an index on the device."""
         return torch.from_numpy(values).to(self.device)
 
-    def rows(self, level: int) -> Tensor:
-        """Return the rows of the batch's windows."""
-        key = ("rows", level)
-        if key not in self._indices:
-            self._indices[key] = self.index(self.batch.rows(level))
-        return self._indices[key]
-
-    def outside(self, level: int) -> Tensor:
-        """Return which elements of the windows lie outside the grid."""
-        key = ("outside", level)
-        if key not in self._indices:
-            self._indices[key] = self.index(self.batch.outside(level))
-        return self._indices[key]
-
     def clear_outside(self, x: Tensor, level: int) -> None:
         """Set what lies outside the grid to 0."""
-        outside = self.outside(level)
+        if level not in self._outside:
+            self._outside[level] = self.index(self.batch.outside(level))
+        outside = self._outside[level]
         if len(outside):
             x.view(-1, x.shape[-1]).index_fill_(0, outside, 0.0)
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bidsface_emotion_cnn.occlusion_base import Base
 from bidsface_emotion_cnn.occlusion_layers import (
     Activation,
     Affine,
@@ -24,7 +25,7 @@ from bidsface_emotion_cnn.occlusion_layers import (
     Pointwise,
     Reaches,
 )
-from bidsface_emotion_cnn.occlusion_space import Rows, Space
+from bidsface_emotion_cnn.occlusion_space import Space
 
 Step = Callable[[Tensor, Space], Tensor]
 """Takes windows and memory, gives windows."""
@@ -37,26 +38,25 @@ Connection = tuple[int, Slices, Slices]
 class ToValue:
     """New values from changes."""
 
-    def __init__(self, base: Rows, level: int) -> None:
-        self.base, self.level = base, level
+    def __init__(self, base: Base) -> None:
+        self.base = base
 
     def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
-        before = space.spare((x.shape[0] * x.shape[1], x.shape[2]), x.dtype)
-        self.base.take(space.rows(self.level), before)
-        return x.add_(before.view(x.shape))
+        before = self.base.windows(space.batch)
+        x.view(before.shape).add_(before)
+        return x
 
 
 class ToChange:
     """Changes from new values."""
 
-    def __init__(self, base: Rows, level: int) -> None:
-        self.base, self.level = base, level
+    def __init__(self, base: Base) -> None:
+        self.base = base
 
     def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
-        before = space.spare((x.shape[0] * x.shape[1], x.shape[2]), x.dtype)
-        self.base.take(space.rows(self.level), before)
-        x = x.sub_(before.view(x.shape))
-        space.clear_outside(x, self.level)
+        before = self.base.windows(space.batch)
+        x.view(before.shape).sub_(before)
+        space.clear_outside(x, self.base.level)
         return x
 
 
@@ -107,12 +107,12 @@ class Kernel:
         Of all taps of the kernel, first axis.
     reaches : three Reach
     source, target : int
-    base : Rows or None
+    base : Base or None
         Output for the unchanged volume; with it the output is new values, without it changes.
     """
 
     def __init__(
-        self, weight: Tensor, reaches: Reaches, source: int, target: int, base: Rows | None
+        self, weight: Tensor, reaches: Reaches, source: int, target: int, base: Base | None
     ) -> None:
         self.weight, self.reaches = weight, reaches
         self.source, self.target, self.base = source, target, base
@@ -121,13 +121,13 @@ class Kernel:
     def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
         size = space.batch.size(self.target)
         n_elements, n_channels = int(np.prod(size)), self.weight.shape[-1]
-        flat = space.following((n_elements * x.shape[1], n_channels), x.dtype)
-        out = flat.view(n_elements, x.shape[1], n_channels)
+        out = space.following((n_elements, x.shape[1], n_channels), x.dtype)
         if self.base is not None:
-            self.base.take(space.rows(self.target), flat)
+            before = self.base.windows(space.batch)
+            out.view(before.shape).copy_(before)
             self.add(x, out, space)
         else:
-            flat.zero_()
+            out.zero_()
             self.add(x, out, space)
             space.clear_outside(out, self.target)
         return out
@@ -249,7 +249,7 @@ class FewChannels(Dense):
 
 
 def kernel_step(
-    weight: Tensor, groups: int, reaches: Reaches, place: tuple[int, int], base: Rows | None
+    weight: Tensor, groups: int, reaches: Reaches, place: tuple[int, int], base: Base | None
 ) -> Kernel:
     """Return the step of a convolution.
 
@@ -260,7 +260,7 @@ def kernel_step(
     reaches : three Reach
     place : pair of ints
         Levels of input and output.
-    base : Rows or None
+    base : Base or None
         As in `Kernel`.
     """
     n_out, n_each = weight.shape[:2]

@@ -1,0 +1,85 @@
+"""Activations of the unchanged volume, and windows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional
+
+from bidsface_emotion_cnn.occlusion_layers import Reaches
+from bidsface_emotion_cnn.occlusion_windows import Axis, Batch
+
+Axes = tuple[Axis, Axis, Axis]
+
+
+class Base:
+    """Activations of the unchanged volume at a level, channels last.
+
+    Windows of boxes that are alike lie at regular distances, so that those of a batch are a view;
+    nothing is copied. For windows that stick out there are margins around the grid.
+
+    Parameters
+    ----------
+    x : Tensor of shape (1, channels, X, Y, Z)
+    level : int
+        The level whose windows are looked at.
+    reaches : three Reach, optional
+        Look at all that these windows read, of a level that `x` is on.
+    """
+
+    values: Tensor
+
+    def __init__(self, x: Tensor, level: int, reaches: Reaches | None = None) -> None:
+        self.x: Tensor | None = x
+        self.level, self.reaches = level, reaches
+        self.margins: tuple[int, ...] = ()
+
+    def prepare(self, all_axes: Sequence[Axes]) -> None:
+        """Make margins for the windows of all positions; done once."""
+        if self.x is None:
+            return
+        pairs = [self._margin(axis, all_axes) for axis in range(3)]
+        widths = [width for pair in reversed(pairs) for width in pair]
+        padded = functional.pad(self.x[0], widths)
+        self.values = padded.permute(1, 2, 3, 0).contiguous()
+        self.margins, self.x = tuple(low for low, _ in pairs), None
+
+    def _margin(self, axis: int, all_axes: Sequence[Axes]) -> tuple[int, int]:
+        """Return by how much windows stick out in a dimension, before and behind."""
+        assert self.x is not None
+        low, high = 0, 0
+        for axes in all_axes:
+            starts, sizes = axes[axis].starts[self.level], axes[axis].sizes[self.level]
+            if self.reaches is not None:
+                starts, sizes = self.reaches[axis].field(starts, sizes)
+            low = max(low, int(-starts.min()))
+            high = max(high, int((starts + sizes).max()) - self.x.shape[2 + axis])
+        return low, high
+
+    def size(self, batch: Batch) -> tuple[int, int, int]:
+        """Return the size of the windows."""
+        if self.reaches is None:
+            return batch.size(self.level)
+        pairs = zip(self.reaches, batch.size(self.level), strict=True)
+        x, y, z = (reach.field(0, size)[1] for reach, size in pairs)
+        return x, y, z
+
+    def windows(self, batch: Batch) -> Tensor:
+        """Return a view of the windows of a batch, (*size, *boxes per axis, channels)."""
+        distances = self.values.stride()
+        offset, between, counts = 0, [], []
+        for axis, part in enumerate(batch.parts):
+            starts = part.starts[self.level]
+            first, step = int(starts[0]), int(starts[1] - starts[0]) if len(starts) > 1 else 0
+            if self.reaches is not None:
+                reach = self.reaches[axis]
+                first, step = reach.stride * first - reach.padding, reach.stride * step
+            offset += (first + self.margins[axis]) * distances[axis]
+            between.append(step * distances[axis])
+            counts.append(len(starts))
+        return self.values.as_strided(
+            (*self.size(batch), *counts, self.values.shape[3]),
+            (*distances[:3], *between, 1),
+            offset,
+        )
