@@ -323,8 +323,8 @@ def test_circular_shifts_hold_their_level_where_volumes_and_viewers_are_not_exch
         people.append(compare_with_chance(each, np.full(6, 1 / 3), n_flips=63, seed=SEED).p_t)
     most = stats.binom.isf(1e-4, 200, 0.05) / 200
     assert 0.01 < np.mean(np.array(shifts) <= 0.05) < most
-    assert np.mean(np.array(permuted) <= 0.05) > 0.25
-    assert np.mean(np.array(people) <= 0.05) > 0.25
+    assert np.mean(np.array(permuted) <= 0.05) > 0.15
+    assert np.mean(np.array(people) <= 0.05) > 0.15
 
 
 def test_labels_that_do_not_belong_to_the_film_cannot_be_shifted():
