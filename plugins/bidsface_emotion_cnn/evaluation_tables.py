@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Column, Entities, Table
+from bidsface_emotion_cnn.circular_shift import CircularShiftTest
 from bidsface_emotion_cnn.confusions import Scores
 from bidsface_emotion_cnn.curves import macro
 from bidsface_emotion_cnn.evaluation import Evaluation
@@ -81,6 +82,7 @@ SCORE_COLUMNS: Mapping[str, Column] = {
         "p-value adjusted by Benjamini and Hochberg over the classes of the same metric, scheme "
         "and estimator"
     ),
+    "p_min": Column("Smallest value that `p` can take with such a film, or so many participants"),
     "n": Column(f"Number of volumes that were tested; of participants where fold is `{PEOPLE}`"),
 }
 
@@ -144,6 +146,14 @@ def score_rows(item: Evaluated) -> Iterator[Row]:
     yield from _calibration_rows(item.evaluation)
 
 
+def _shift_p(shift: CircularShiftTest | None, name: str, code: int | None = None) -> Row:
+    """Return a p-value of the circular shifts, of a class where the test has one for each."""
+    if shift is None:
+        return {}
+    p = getattr(shift, name)
+    return {"p": float(p if code is None else p[code]), "p_min": shift.smallest_p}
+
+
 def _accuracy_rows(found: Evaluation) -> Iterator[Row]:
     people, pooled = found.above_chance, found.pooled
     tested = found.held_out.scheme != "random"
@@ -155,6 +165,7 @@ def _accuracy_rows(found: Evaluation) -> Iterator[Row]:
         "ci_low": people.low,
         "ci_high": people.high,
         "p": people.p_signed_rank if tested else np.nan,
+        "p_min": people.smallest_p if tested else np.nan,
         "n": people.n,
     }
     for metric, chance, interval in (
@@ -168,7 +179,7 @@ def _accuracy_rows(found: Evaluation) -> Iterator[Row]:
             "chance": float(getattr(pooled, chance)),
             "ci_low": float(interval.low),
             "ci_high": float(interval.high),
-            "p": found.shift.p if found.shift and metric == BALANCED else np.nan,
+            **(_shift_p(found.shift, "p") if metric == BALANCED else {}),
             "n": int(pooled.n),
         }
         yield from _fold_rows({"metric": metric}, found, metric, chance)
@@ -202,7 +213,7 @@ def _recall_rows(found: Evaluation, classes: Sequence[str]) -> Iterator[Row]:
             "chance": float(pooled.recall_chance[code]),
             "ci_low": float(found.recalls.low[code]),
             "ci_high": float(found.recalls.high[code]),
-            "p": float(found.shift.recall_p[code]) if found.shift else np.nan,
+            **_shift_p(found.shift, "recall_p", code),
             "p_fdr": float(found.recall_p_fdr[code]),
             "n": int(pooled.counts[code]),
         }
@@ -219,7 +230,7 @@ def _auc_rows(found: Evaluation, classes: Sequence[str]) -> Iterator[Row]:
         "value": auc.macro,
         "ci_low": auc.macro_low,
         "ci_high": auc.macro_high,
-        "p": found.shift.macro_auc_p if found.shift else np.nan,
+        **_shift_p(found.shift, "macro_auc_p"),
     }
     yield from _series({"metric": AUC}, found, macro(found.fold_auc), half, found.folds.n)
     for code, name in enumerate(classes):
@@ -229,7 +240,7 @@ def _auc_rows(found: Evaluation, classes: Sequence[str]) -> Iterator[Row]:
             "value": float(auc.auc[code]),
             "ci_low": float(auc.low[code]),
             "ci_high": float(auc.high[code]),
-            "p": float(found.shift.auc_p[code]) if found.shift else np.nan,
+            **_shift_p(found.shift, "auc_p", code),
             "p_fdr": float(found.auc_p_fdr[code]),
         }
         keys = {"metric": AUC, "class": name}

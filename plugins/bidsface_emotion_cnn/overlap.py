@@ -58,6 +58,9 @@ def overlap_report(
 ) -> Overlap:
     """Count the tested volumes that resemble what was trained or validated on.
 
+    Where segments of the film overlap, as at the ends of scanner runs, give the time within the
+    film and one run for all: seconds that two runs have in common are then seen as such.
+
     Parameters
     ----------
     folds : sequence of Fold
