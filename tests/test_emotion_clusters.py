@@ -97,15 +97,17 @@ def test_noise_is_in_no_cluster_by_density():
 
 
 def test_groups_are_stable_and_shuffled_ones_are_not():
-    # Well apart: every start that puts one centre into each group ends in the same clusters.
-    points, truth = groups(scale=0.2)
-    found = stability(points, OneStart(4), SEED, n_seeds=6, n_shuffles=19)
-    assert found.agreement.shape == (15,)
+    # Each position lowers one of five classes; shuffled, any number of them.
+    truth = np.arange(100) % 5
+    points = np.random.default_rng(6).normal(scale=0.02, size=(100, 5))
+    points[np.arange(100), truth] -= 0.5
+    found = stability(points, OneStart(5), SEED, n_seeds=8, n_shuffles=19)
+    assert found.agreement.shape == (28,)
     assert found.mean == pytest.approx(found.agreement.mean())
     assert found.range == (found.agreement.min(), found.agreement.max())
     assert found.mean > 0.9 > found.null.mean() + 0.1
     assert found.p == pytest.approx(1 / 20)
-    assert rand_index(OneStart(4)(points, 0), truth) > 0.5
+    assert rand_index(OneStart(5)(points, 0), truth) > 0.5
 
 
 def test_agreement_is_the_adjusted_rand_index_of_each_pair():

@@ -21,7 +21,6 @@ from bidsface_emotion_cnn.embedding import UmapSettings
 from bidsface_emotion_cnn.group_occlusion import group_occlusion
 from bidsface_emotion_cnn.occlusion_figures import (
     embedding_figure,
-    feelings_figure,
     map_figure,
     places_figure,
     stability_figure,
@@ -41,6 +40,7 @@ from bidsface_emotion_cnn.occlusion_text import (
     occlusion_methods,
 )
 from bidsface_emotion_cnn.positions import BoxGrid
+from bidsface_emotion_cnn.valence_arousal_figure import feelings_figure
 
 CLASSES = ("FEAR", "HAPPINESS", "MIXED UP")
 SHAPE = (16, 18, 14)

@@ -219,7 +219,7 @@ def test_one_participant_has_means_and_no_inference():
 
 def test_false_positives_over_positions_are_at_their_rate():
     generator = np.random.default_rng(8)
-    n = 400
+    n = 2000
     hits = 0
     for number in range(n):
         # Neighbours depend on each other, and tails are heavy.

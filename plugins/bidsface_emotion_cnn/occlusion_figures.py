@@ -19,9 +19,7 @@ from bidsface_emotion_cnn.position_drawing import (
     bare,
     draw_outline,
     draw_points,
-    draw_values,
     key,
-    look,
 )
 from bidsface_emotion_cnn.positions import BoxGrid
 
@@ -124,10 +122,11 @@ def _finish_solid(solid: Any, brain: Floats) -> None:
     low, high = brain.min(axis=0), brain.max(axis=0)
     span = np.maximum(high - low, 1.0)
     solid.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    solid.set_box_aspect(span, zoom=1.0)
+    solid.set_box_aspect(span, zoom=0.9)
     solid.view_init(elev=22, azim=-58)
     for axis, name in zip((solid.xaxis, solid.yaxis, solid.zaxis), "xyz", strict=True):
         axis.set_label_text(f"{name} (mm)", fontsize=7)
+        axis.labelpad = -6
         axis.set_pane_color((1.0, 1.0, 1.0, 0.0))
         axis.set_major_locator(_few_ticks())
     solid.tick_params(labelsize=6, pad=-2)
@@ -196,67 +195,6 @@ def _draw_embedding(axes: Axes, points: Floats, codes: NDArray[np.integer]) -> N
     draw_points(axes, points, codes)
 
 
-def feelings_figure(
-    found: EmbeddedPositions, classes: Sequence[str], coordinates: Floats
-) -> Figure:
-    """Lay valence and arousal over the functional embedding, and draw their plane.
-
-    Parameters
-    ----------
-    found : EmbeddedPositions
-    classes : sequence of str
-    coordinates : ndarray of shape (n_classes, 2)
-        Valence and arousal of the classes; NaN where they have none.
-    """
-    with style():
-        figure = Figure(figsize=(WIDTH, 2.9), layout="constrained", dpi=PICTURE_DPI)
-        drawn = figure.subplots(1, 3)
-        scales = (("valence", "RdBu_r", (-1.0, 1.0)), ("arousal", "viridis", None))
-        for axes, values, (name, cmap, limits) in zip(
-            drawn, found.feelings.T, scales, strict=False
-        ):
-            shown = draw_values(axes, found.functional, values, cmap, limits or _limits(values))
-            bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8, aspect=25)
-            bar.solids.set_rasterized(True)
-            bar.outline.set_visible(False)
-            bar.ax.tick_params(labelsize=7)
-            axes.set_title(f"{name} on functional UMAP", fontsize=9)
-            bare(axes, "UMAP 1", "UMAP 2")
-        _draw_plane(drawn[2], found, classes, coordinates)
-    return figure
-
-
-def _limits(values: Floats) -> tuple[float, float]:
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return -1.0, 1.0
-    low, high = float(known.min()), float(known.max())
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def _draw_plane(
-    axes: Axes, found: EmbeddedPositions, classes: Sequence[str], coordinates: Floats
-) -> None:
-    """Draw positions at their valence and arousal, among the classes."""
-    axes.axhline(0, color=FAINT, linewidth=0.6)
-    axes.axvline(0, color=FAINT, linewidth=0.6)
-    draw_points(axes, found.feelings, found.affected)
-    for code, (name, (valence, arousal)) in enumerate(zip(classes, coordinates, strict=True)):
-        if np.isnan(valence):
-            continue
-        colour, marker = look(code)
-        axes.plot(valence, arousal, marker, color=colour, markersize=7, mec=INK, mew=0.8)
-        # Names stand beside their points, towards the middle, so that none leaves the panel.
-        side = "left" if valence < 0 else "right"
-        offset = (6 if valence < 0 else -6, 4)
-        axes.annotate(
-            name, (valence, arousal), offset, textcoords="offset points", ha=side, fontsize=6.5
-        )
-    axes.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xlabel="valence", ylabel="arousal")
-    axes.set_title("valence and arousal", fontsize=9)
-    axes.set_box_aspect(1)
-
-
 def stability_figure(found: Mapping[str, Stability], clustering: Clustering) -> Figure:
     """Draw how well clusterings with different seeds agree, and how their number was chosen.
 
@@ -288,7 +226,7 @@ def _draw_agreement(axes: Axes, found: Mapping[str, Stability]) -> None:
     # Of no use below the least agreement, which chance makes slightly negative.
     least = min(min(one.agreement.min(), *one.null, 0.0) for one in found.values())
     axes.set_xlim(least - 0.04, 1.04)
-    axes.set_xlabel("adjusted Rand index (dots: pairs of seeds; |: shuffled, means)")
+    axes.set_xlabel("adjusted Rand index of pairs of seeds (line: mean; grey: means of shuffled)")
     axes.set_title("do other seeds find the same clusters?")
 
 

@@ -200,7 +200,7 @@ def stability_table(explored: Exploration, entities: Entities) -> Table | None:
     if not rows:
         return None
     text = "Agreement of clusterings of occluded positions with different seeds."
-    return Table("comparisons", pd.DataFrame(rows), STABILITY_COLUMNS, entities, text)
+    return Table("correlations", pd.DataFrame(rows), STABILITY_COLUMNS, entities, text)
 
 
 def _n_seeds(n_pairs: int) -> int:

@@ -148,17 +148,19 @@ def _stability_text(explored: Exploration) -> list[str]:
         return []
     repeats = {
         VECTORS: explored.settings.repeat_vectors,
-        EMBEDDING: (explored.settings.repeat_embedding),
+        EMBEDDING: explored.settings.repeat_embedding,
     }
-    parts = [
-        f"of the {name} with {repeats[name].n_seeds} seeds ({repeats[name].n_shuffles} shuffles)"
-        for name in explored.stability
-    ]
-    return [
+    own = {name: repeats[name] for name in explored.stability}
+    seeds = [f"for the {name} with {one.n_seeds} seeds" for name, one in own.items()]
+    text = (
         f"k-means with {explored.clustering.n_clusters} clusters was repeated "
-        f"{' and '.join(parts)}, and pairs of seeds were compared by the adjusted Rand index "
-        "[@hubert1985], also after each class's changes had been shuffled over positions."
-    ]
+        f"{' and '.join(seeds)}, and pairs of seeds were compared by the adjusted Rand index "
+        "[@hubert1985]"
+    )
+    if any(one.n_shuffles for one in own.values()):
+        times = " and ".join(str(one.n_shuffles) for one in own.values())
+        text += f", also after each class's changes had been shuffled over positions {times} times"
+    return [f"{text}."]
 
 
 def _span(counts: Sequence[int]) -> str:

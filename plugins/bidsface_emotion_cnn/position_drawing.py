@@ -60,6 +60,8 @@ def draw_points(axes: Any, points: Floats, codes: NDArray[np.integer], size: flo
     size : float
         Area of a point (points^2).
     """
+    # Points in space would fade with their distance, and with them the colours of classes.
+    solid = {"depthshade": False} if points.shape[1] == 3 else {}
     markers = {look(int(code))[1] for code in np.unique(codes)}
     for marker in sorted(markers):
         # All colours of a marker in one go: no class lies on top of all others.
@@ -71,6 +73,7 @@ def draw_points(axes: Any, points: Floats, codes: NDArray[np.integer], size: flo
             marker=marker,
             linewidths=0,
             rasterized=len(codes) > MANY,
+            **solid,
         )
 
 
