@@ -275,15 +275,15 @@ def test_tasks_that_show_the_same_film_are_named(film):
 
 def test_emotions_are_chosen_after_the_vote(film):
     tables, pattern = film
-    options = film_options(pattern, classes=["A", "B"], minimum=12)
+    options = film_options(pattern, classes=["A", "B"], minimum=15)
     found = film_labels(read_label_sources(options), options, TR)
     everything = published_consensus(published_labels(tables, TR), 2)
     counts = {name: everything.count(name) for name in ("A", "B")}
-    assert min(counts.values()) < 12 <= max(counts.values())  # else this tests nothing
-    expected = [name if counts.get(name, 0) >= 12 else "" for name in everything]
+    assert min(counts.values()) < 15 <= max(counts.values())  # else this tests nothing
+    expected = [name if counts.get(name, 0) >= 15 else "" for name in everything]
     assert found.names.tolist() == expected
     notes = label_volumes(make_run(1, 50), options, read_label_sources(options)).notes
-    assert notes[0].startswith("fewer than 12 volumes of the film, left out: ")
+    assert notes[0].startswith("fewer than 15 volumes of the film, left out: ")
     unknown = film_options(pattern, classes=["A", "Z"])
     with pytest.raises(InputError, match=r"no observer noted Z; they noted A, A B, B, C"):
         label_volumes(make_run(1), unknown, read_label_sources(unknown))
