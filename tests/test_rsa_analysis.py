@@ -100,7 +100,8 @@ def test_the_planted_model_is_found_where_it_is(found):
     assert (planted["p_min"] == 1 / 120).all()
     assert (other["p_min"] == 12 / 120).all()
     np.testing.assert_allclose(planted["p_fdr"], fdr(planted["p"]))
-    assert any("model affect: most similar in signal" in line for line in found.highlights)
+    best = planted["value"].idxmax()
+    assert any(f"model affect: most similar in {best}" in line for line in found.highlights)
     assert any("model groups: the smallest p" in line for line in found.warnings)
 
 
