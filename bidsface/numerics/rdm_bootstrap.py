@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,6 +96,7 @@ def bootstrap_comparison(
     wanted = {"both": ("both", "participants", "conditions")}.get(over, (over,))
     draws = [data.draw(kind, n_draws, _stream(seed, kind)) for kind in wanted]
     used = [one[np.isfinite(one).all(axis=1)] for one in draws]
+    limits: Callable[[Floats, Floats], tuple[Floats, Floats]]
     if over == "both":
         limits = _Corrected(used, data.n_participants, data.n_conditions, level)
     else:

@@ -133,19 +133,20 @@ def sphere_model_test(
         raise ValueError("the model does not vary, or lacks pairs")
     n_conditions, together = count_conditions(len(hypothesis)), shared or len(rdms) == 1
     observed = np.mean([sphere_similarities(one, hypothesis, statistic) for one in rdms], axis=0)
-    exceeding, largest, same = np.zeros(len(observed)), [], 0
+    exceeding, same = np.zeros(len(observed)), 0
+    largest: list[Floats] = []
     size = max(1, VALUES // (len(vector) * (1 if together else len(rdms))))
     if together:
         pieces = _shared_orders(n_conditions, n_permutations, seed, size)
     else:
         pieces = _own_orders(n_conditions, len(rdms), n_permutations, seed, size)
     for orders in pieces:
-        work = _Piece(rdms, hypothesis, statistic, orders, observed)
+        work = _Piece.of(rdms, hypothesis, statistic, orders, observed)
         step = max(1, VALUES // max(len(orders), len(vector)))
         found = list(run(work, list(blocks(len(observed), step))))
         exceeding += np.concatenate([one[0] for one in found])
         largest.append(np.maximum.reduce([one[1] for one in found]))
-        same += work.count_same()
+        same += work.same
     top = np.concatenate(largest)
     # Where all orders are there, the observed one is among them.
     beside = 0 if together and is_exhaustive(n_conditions, n_permutations) else 1
@@ -157,38 +158,48 @@ def sphere_model_test(
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """Some orders of the conditions, (n_orders, n_participants or 1, n_conditions)."""
+    """Some orders of the conditions, for some of the spheres at a time.
+
+    ``permuted``: vectors of the model in every order, (n_participants, n_orders, n), or those of
+    one where all participants share them; ``same``: orders that leave the model as it is for all.
+    """
 
     rdms: Sequence[NDArray[np.floating]]
-    model: Floats
+    permuted: Floats
     statistic: str
-    orders: Indices
     observed: Floats
+    same: int
+
+    @classmethod
+    def of(
+        cls,
+        rdms: Sequence[NDArray[np.floating]],
+        model: Floats,
+        statistic: str,
+        orders: Indices,
+        observed: Floats,
+    ) -> _Piece:
+        """Permute the model; ``orders``: (n_orders, n_participants or 1, n_conditions)."""
+        lookup = lookup_of(orders.shape[2])
+        permuted = np.stack(
+            [model[reorder(orders[:, number], lookup)] for number in range(orders.shape[1])]
+        )
+        same = (np.abs(permuted - model) <= TIE * np.abs(model).max()).all(axis=(0, 2))
+        vectors = STATISTICS[statistic].vectors(permuted)
+        return cls(rdms, vectors, statistic, observed, int(same.sum()))
 
     def __call__(self, spheres: slice) -> tuple[Floats, Floats]:
         """Return how many orders reach the observed similarity, and every order's largest one."""
         own = STATISTICS[self.statistic]
         vectors = [np.nan_to_num(own.vectors(one[spheres])) for one in self.rdms]
-        if self.orders.shape[1] == 1:
+        if len(self.permuted) == 1:
             vectors = [np.mean(vectors, axis=0)]
-        null = np.zeros((len(vectors[0]), len(self.orders)))
-        for number, one in enumerate(vectors):
-            null += one @ own.vectors(self.model[self._index(number)]).T
+        null = np.zeros((len(vectors[0]), self.permuted.shape[1]))
+        for one, permuted in zip(vectors, self.permuted, strict=True):
+            null += one @ permuted.T
         null /= len(vectors)
         reached = null >= self.observed[spheres, None] - TIE
         return reached.sum(axis=1).astype(np.float64), null.max(axis=0)
-
-    def count_same(self) -> int:
-        """Return how many orders leave the model as it is for all participants."""
-        limit = TIE * float(np.abs(self.model).max())
-        same = [
-            (np.abs(self.model[self._index(number)] - self.model) <= limit).all(axis=1)
-            for number in range(self.orders.shape[1])
-        ]
-        return int(np.logical_and.reduce(same).sum())
-
-    def _index(self, number: int) -> Indices:
-        return reorder(self.orders[:, number], lookup_of(self.orders.shape[2]))
 
 
 def _shared_orders(

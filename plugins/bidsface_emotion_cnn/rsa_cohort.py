@@ -64,7 +64,8 @@ class Cohort:
 def read_cohorts(participants: Sequence[ParticipantResults]) -> tuple[list[Cohort], list[str]]:
     """Return the RDMs of every task, and notes on tasks that cannot be used."""
     table, entities = _read(participants)
-    cohorts, notes = [], []
+    cohorts: list[Cohort] = []
+    notes: list[str] = []
     if table.empty:
         return [], ["no participant has RDMs of this analysis"]
     for task, rows in table.groupby("task_name", sort=False):
@@ -119,7 +120,7 @@ def _cohort(task: str, rows: pd.DataFrame, entities: Sequence[Entities]) -> Coho
             f"task {task}: all {len(labels)} participants share {len(classes)} classes "
             f"({', '.join(classes) or 'none'}), {FEWEST_CLASSES} at least are needed"
         )
-    notes = []
+    notes: list[str] = []
     if every > common:
         notes.append(
             f"task {task}: only classes that all participants have were used, without "
@@ -139,7 +140,8 @@ def _regions(rows: pd.DataFrame, classes: Sequence[str]) -> Iterator[RegionRdms]
     pairs = list(combinations(classes, 2))
     # Participants may have their classes in another order.
     for name, part in rows.groupby("roi_name", sort=False):
-        labels, rdms = [], []
+        labels: list[str] = []
+        rdms: list[list[float]] = []
         for label, own in part.groupby("participant_id", sort=False):
             values = {
                 frozenset((first, second)): value

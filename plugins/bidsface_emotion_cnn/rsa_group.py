@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,22 @@ from bidsface.analysis import Entities, ParticipantResults, Results
 from bidsface.numerics.dissimilarity import count_conditions
 from bidsface.numerics.map_tests import Run
 from bidsface.numerics.rdm_bootstrap import Over
-from bidsface.numerics.rdm_comparison import (
-    Comparison,
-    bootstrap_comparison,
-    compare_rdms,
-    noise_ceiling,
-    partial_similarities,
-)
-from bidsface.statistics import signed_rank_p, smallest_signed_rank_p
+from bidsface.numerics.rdm_comparison import Comparison, bootstrap_comparison
 from bidsface_emotion_cnn import rsa_group_report as report
 from bidsface_emotion_cnn import rsa_tables, rsa_text
 from bidsface_emotion_cnn.rsa import RsaOptions
 from bidsface_emotion_cnn.rsa_cohort import Cohort, RegionRdms, read_cohorts
 from bidsface_emotion_cnn.rsa_group_maps import GroupSpheres, find_group_spheres, group_maps_of
+from bidsface_emotion_cnn.rsa_group_scores import difference_rows, score_rows, similarities_of
 from bidsface_emotion_cnn.rsa_models import ModelRdm, read_models
-from bidsface_emotion_cnn.rsa_participant import ALONE, compare_models
 
 Floats = NDArray[np.float64]
 Seeds = Callable[..., np.random.SeedSequence]
 
 FACTORS: tuple[Over, Over] = ("participants", "conditions")
+MOST_USED = 0.8
+"""Share of draws up to which it is told how many were used."""
+
 FEWEST_RESAMPLED = 4
 """Classes from which on they are resampled."""
 
@@ -122,10 +117,9 @@ def _analyse_task(
     for region in cohort.regions if expected else ():
         values = similarities_of(region.rdms, expected, options)
         interval = _interval(region, expected, options, seed(cohort.task, region.name))
-        rows.extend(_score_rows(cohort, region, values, expected, interval, options, seed))
-        differences.extend(
-            _difference_rows(cohort, region, values, list(expected), interval, options)
-        )
+        notes.extend(_few_draws(cohort, region, interval, options))
+        rows.extend(score_rows(cohort, region, values, expected, interval, options, seed))
+        differences.extend(difference_rows(cohort, region, values, interval, options))
         similarities |= {(region.name, *key): own for key, own in values.items()}
     scores = pd.DataFrame(rows, columns=list(rsa_tables.GROUP_SCORE_COLUMNS))
     comparisons = pd.DataFrame(differences, columns=list(rsa_tables.COMPARISON_COLUMNS))
@@ -143,21 +137,6 @@ def _analyse_task(
         spheres,
         cohort.entities,
     ), notes
-
-
-def similarities_of(
-    rdms: Floats, models: Mapping[str, Floats], options: RsaOptions
-) -> dict[tuple[str, str], Floats]:
-    """Return every participant's similarity with models, by model and what is given."""
-    found = {
-        (name, ALONE): compare_rdms(rdms, model, options.statistic)
-        for name, model in models.items()
-    }
-    if options.partial:
-        for name, model in models.items():
-            others = np.stack([own for key, own in models.items() if key != name])
-            found[name, "others"] = partial_similarities(rdms, model, others, options.statistic)
-    return found
 
 
 def resampled_over(n_participants: int, n_classes: int, options: RsaOptions) -> Over | None:
@@ -189,78 +168,17 @@ def _interval(
     )
 
 
-def _score_rows(
-    cohort: Cohort,
-    region: RegionRdms,
-    values: Mapping[tuple[str, str], Floats],
-    models: Mapping[str, Floats],
-    interval: Comparison | None,
-    options: RsaOptions,
-    seed: Seeds,
-) -> list[dict[str, Any]]:
-    # Regions share the orders of the classes.
-    tests = compare_models(region.rdms, models, options, seed(cohort.task, "orders"))
-    ceiling = noise_ceiling(region.rdms, options.statistic)
-    rows = []
-    for (model, given), own in values.items():
-        place, alone = list(models).index(model), given == ALONE
-        several = len(own) > 1
-        test = tests[model, given]
-        ends = (np.nan, np.nan)
-        if alone and interval is not None:
-            ends = (float(interval.low[place]), float(interval.high[place]))
-        rows.append(
-            {
-                "task_name": cohort.task,
-                "roi_name": region.name,
-                "model_name": model,
-                "given": given,
-                "metric": options.statistic,
-                "value": float(own.mean()),
-                "n": len(own),
-                "sd": float(own.std(ddof=1)) if several else np.nan,
-                "ci_low": ends[0],
-                "ci_high": ends[1],
-                "p": signed_rank_p(own) if several else np.nan,
-                "p_min": smallest_signed_rank_p(len(own)) if several else np.nan,
-                "p_classes": test.p,
-                "p_classes_min": test.smallest_p,
-                "ceiling_low": ceiling[0] if alone else np.nan,
-                "ceiling_high": ceiling[1] if alone else np.nan,
-                "n_classes": len(cohort.classes),
-            }
-        )
-    return rows
-
-
-def _difference_rows(
-    cohort: Cohort,
-    region: RegionRdms,
-    values: Mapping[tuple[str, str], Floats],
-    interval: Comparison | None,
-    options: RsaOptions,
-) -> list[dict[str, Any]]:
-    models = [model for model, given in values if given == ALONE]
-    rows = []
-    for one, other in combinations(range(len(models)), 2):
-        difference = values[models[one], ALONE] - values[models[other], ALONE]
-        several = len(difference) > 1
-        rows.append(
-            {
-                "task_name": cohort.task,
-                "roi_name": region.name,
-                "model_1": models[one],
-                "model_2": models[other],
-                "metric": options.statistic,
-                "value": float(difference.mean()),
-                "ci_low": np.nan if interval is None else interval.difference_low[one, other],
-                "ci_high": np.nan if interval is None else interval.difference_high[one, other],
-                "p": signed_rank_p(difference, two_tailed=True) if several else np.nan,
-                "p_min": smallest_signed_rank_p(len(difference), True) if several else np.nan,
-                "n": len(difference),
-            }
-        )
-    return rows
+def _few_draws(
+    cohort: Cohort, region: RegionRdms, interval: Comparison | None, options: RsaOptions
+) -> list[str]:
+    """Tell where many draws could not be used: their classes were too few, or all alike."""
+    if interval is None or interval.n_used > MOST_USED * options.bootstrap:
+        return []
+    return [
+        f"task {cohort.task}, {region.name}: intervals come from {interval.n_used} of "
+        f"{options.bootstrap} draws; in the others there were fewer than three different classes, "
+        "or a model that does not tell them apart"
+    ]
 
 
 def _results(

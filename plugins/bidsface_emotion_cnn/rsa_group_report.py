@@ -136,14 +136,11 @@ def group_summaries(found: GroupTask, options: RsaOptions) -> Iterator[Summary]:
 
 def _rounded(frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Return columns under other names, numbers with three digits."""
-    return pd.DataFrame(
-        {
-            title: [
-                float(f"{value:.3g}") if isinstance(value, float) else value for value in column
-            ]
-            for (_, column), title in zip(frame.items(), names.values(), strict=True)
-        }
-    )
+    columns = {}
+    for name, title in names.items():
+        every = frame[name]
+        columns[title] = [float(f"{one:.3g}") if isinstance(one, float) else one for one in every]
+    return pd.DataFrame(columns)
 
 
 def group_highlights(found: GroupTask, options: RsaOptions) -> Iterator[str]:

@@ -126,7 +126,8 @@ def _with_two_runs(
     labels: NDArray, blocks: NDArray, classes: Sequence[str], task: str
 ) -> tuple[list[str], list[str]]:
     """Leave out classes until two runs at least have both of every two classes."""
-    kept, notes = list(classes), []
+    kept = list(classes)
+    notes: list[str] = []
     has = np.array(
         [[((labels == name) & (blocks == run)).any() for name in kept] for run in np.unique(blocks)]
     ).astype(int)
@@ -189,7 +190,9 @@ def region_patterns(
     noise : {"shrinkage", "diagonal", "none"}
     """
     average = design.cell_means if options.dissimilarity == "crossnobis" else design.class_means
-    patterns, residuals, varies = [], [], []
+    patterns: list[Floats] = []
+    residuals: list[Floats] = []
+    varies: list[NDArray[np.bool_]] = []
     for start in range(0, len(columns), COLUMNS):
         raw = X[np.ix_(design.rows, columns[start : start + COLUMNS])].astype(np.float64)
         inside = np.ptp(raw, axis=0) > 0

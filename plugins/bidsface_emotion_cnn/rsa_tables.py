@@ -159,7 +159,9 @@ def adjusted(
     """Return a table with p adjusted over the rows that share some columns."""
     for name in names:
         found = np.full(len(frame), np.nan)
-        groups = frame.groupby(list(keys), sort=False).indices.values() if keys else [slice(None)]
+        groups = [np.arange(len(frame))]
+        if keys:
+            groups = list(frame.groupby(list(keys), sort=False).indices.values())
         for rows in groups:
             found[rows] = fdr(frame[name].to_numpy(float)[rows])
         frame[f"{name}_fdr"] = found
