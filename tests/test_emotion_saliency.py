@@ -40,9 +40,9 @@ def linear_network(n_classes=2, seed=0):
     return model, model.fc.weight.detach().numpy().reshape(n_classes, *SHAPE)
 
 
-@pytest.mark.parametrize("output", ["probability", "score"])
-def test_integrated_gradients_are_complete(model, volume, output):
-    baseline = np.full(volume.shape, 0.3, np.float32)
+@pytest.mark.parametrize(("output", "bound"), [("probability", 0.01), ("score", 0.05)])
+def test_integrated_gradients_are_complete(model, volume, output, bound):
+    baseline = wave_volumes(n_per_class=1, shape=(6, 6, 6), seed=5).data[0]
     for start in (0.0, baseline):
         few, found = (
             integrated_gradients(
@@ -61,10 +61,10 @@ def test_integrated_gradients_are_complete(model, volume, output):
         assert found.dtype == np.float32
         first = np.broadcast_to(np.float32(start), volume.shape)
         change = outputs(model, volume, output) - outputs(model, first, output)
-        assert np.abs(change).max() > 0.05
+        assert np.abs(change).max() > 3 * bound
         errors = [np.abs(one.sum((1, 2, 3)) - change).max() for one in (few, found)]
         # Along the path this network bends often: it needs more steps than a trained one.
-        assert errors[1] < 0.03 * np.abs(change).max()
+        assert errors[1] < bound
         assert errors[1] < errors[0] / 4
 
 
