@@ -334,6 +334,16 @@ def test_labels_that_do_not_belong_to_the_film_cannot_be_shifted():
     codes[0] = (codes[0] + 1) % 3
     with pytest.raises(ValueError, match="different labels at the same moment"):
         circular_shift_test(probabilities, codes, runs, times, n_shifts=9, seed=SEED)
+    people = np.repeat(np.arange(4), len(codes) // 4)
+    fold = Fold("2", np.flatnonzero(runs == 0), np.array([], int), np.flatnonzero(runs == 1))
+    own = codes.copy()
+    own[people == 3] = (own[people == 3] + 1) % 3
+    for labels, tested in ((own, False), (codes, True)):
+        parts = labels, people, runs, times
+        held_out = HeldOut.of("runs", [fold], [probabilities[fold.test]], *parts)
+        found = Evaluation.of(held_out, SEED, QUICK)
+        assert (found.shift is not None) == tested
+        assert found.p == (found.shift.p if tested else found.above_chance.p_signed_rank)
 
 
 def study(scheme, effect=1.0, seed=10):

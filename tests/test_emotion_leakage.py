@@ -225,6 +225,10 @@ def test_methods_cite_what_they_name():
     )
     assert set(citations_of(text)) == set(CITATIONS)
     assert "20 % tested" in text
+    own = methods({"runs": 8}, 0.2, QUICK, film=False)
+    assert "wilcoxon1945" in citations_of(own)
+    assert "kauppi2010" not in citations_of(own)
+    assert "same film, in whom" not in own
     plain = methods({"random": 1}, 0.2, QUICK)
     assert not {"kauppi2010", "parker2007", "wilcoxon1945"} & set(citations_of(plain))
 

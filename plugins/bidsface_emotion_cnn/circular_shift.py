@@ -116,19 +116,32 @@ class _Film:
 
     @classmethod
     def of(cls, codes: NDArray[Any], runs: NDArray[Any], times: NDArray[Any], unit: str) -> _Film:
-        keys = np.stack([runs, np.round(times, DECIMALS)], axis=1)
-        moments, places = np.unique(keys, axis=0, return_inverse=True)
-        places = places.ravel()
-        labels = np.zeros(len(moments), dtype=np.int64)
-        labels[places] = codes
+        segments, labels, places = _moments(codes, runs, times)
         if (labels[places] != codes).any():
             raise ValueError(
                 "participants have different labels at the same moment of the film: a circular "
                 "shift is for labels that belong to the film"
             )
-        segments = moments[:, 0].astype(np.int64)
         first = _BEGINNINGS[unit](labels, segments)
         return cls((np.cumsum(first) - 1)[places], labels[first], segments[first])
+
+
+def _moments(
+    codes: NDArray[Any], runs: NDArray[Any], times: NDArray[Any]
+) -> tuple[Indices, Indices, Indices]:
+    """Return runs and labels of the moments of the film, and every volume's moment."""
+    keys = np.stack([runs, np.round(times, DECIMALS)], axis=1)
+    moments, places = np.unique(keys, axis=0, return_inverse=True)
+    places = places.ravel()
+    labels = np.zeros(len(moments), dtype=np.int64)
+    labels[places] = codes
+    return moments[:, 0].astype(np.int64), labels, places.astype(np.int64)
+
+
+def belong_to_a_film(codes: NDArray[Any], runs: NDArray[Any], times: NDArray[Any]) -> bool:
+    """Tell whether all volumes of one moment have one label, in whomever."""
+    _, labels, places = _moments(codes, runs, times)
+    return bool((labels[places] == codes).all())
 
 
 def _block_beginnings(labels: Indices, segments: Indices) -> NDArray[np.bool_]:

@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from bidsface.statistics import fdr
 from bidsface_emotion_cnn.above_chance import AboveChance, compare_with_chance
 from bidsface_emotion_cnn.calibration import Calibration
-from bidsface_emotion_cnn.circular_shift import CircularShiftTest, circular_shift_test
+from bidsface_emotion_cnn.circular_shift import (
+    CircularShiftTest,
+    belong_to_a_film,
+    circular_shift_test,
+)
 from bidsface_emotion_cnn.confusions import Scores, confusions
 from bidsface_emotion_cnn.curves import AucIntervals, bootstrap_auc, one_vs_rest_auc
 from bidsface_emotion_cnn.held_out import HeldOut
@@ -86,7 +90,8 @@ class Evaluation:
     above_chance : AboveChance
         Test of the participants' balanced accuracies.
     shift : CircularShiftTest or None
-        None where a fold was trained on film segments that it tests, whose labels it then knows.
+        None where a fold was trained on film segments that it tests, whose labels it then knows,
+        and where participants have labels of their own.
     calibration : Calibration
     """
 
@@ -121,11 +126,6 @@ class Evaluation:
             Of resamples, flips and shifts. Evaluations with the same seed and the same number of
             participants resample alike.
         settings : EvaluationSettings, optional
-
-        Raises
-        ------
-        ValueError
-            If film segments are held out and participants differ in the labels of a moment.
         """
         settings = settings or EvaluationSettings()
         names, owners = np.unique(held_out.participants, return_inverse=True)
@@ -170,14 +170,14 @@ class Evaluation:
     def p(self) -> float:
         """p-value of the balanced accuracy; NaN where the split lets nothing be tested.
 
-        With film segments held out that of the circular shifts, with participants held out that of
-        the signed ranks of participants.
+        With segments of a film held out that of the circular shifts, else that of the signed ranks
+        of participants, but for the random split.
         """
         if self.shift is not None:
             return self.shift.p
-        if self.held_out.scheme == "participants":
-            return self.above_chance.p_signed_rank
-        return float("nan")
+        if self.held_out.scheme == "random":
+            return float("nan")
+        return self.above_chance.p_signed_rank
 
     @property
     def recall_p_fdr(self) -> Floats:
@@ -214,13 +214,12 @@ def _fold_auc(held_out: HeldOut) -> Floats:
 def _shift(
     held_out: HeldOut, settings: EvaluationSettings, seed: np.random.SeedSequence
 ) -> CircularShiftTest | None:
-    if not held_out.separate_runs:
+    labels = held_out.codes, held_out.runs, held_out.times
+    if not held_out.separate_runs or not belong_to_a_film(*labels):
         return None
     return circular_shift_test(
         held_out.probabilities,
-        held_out.codes,
-        held_out.runs,
-        held_out.times,
+        *labels,
         n_shifts=settings.n_shifts,
         seed=seed,
     )

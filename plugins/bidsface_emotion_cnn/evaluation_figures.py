@@ -19,7 +19,7 @@ from bidsface_emotion_cnn.leakage_audit import LeakageAudit
 SHORT: Mapping[str, str] = {
     "random": "random\nvolumes",
     "runs": "film\nsegments",
-    "participants": "partici-\npants",
+    "participants": "participants",
 }
 """What is held out, short enough for a tick."""
 
@@ -41,7 +41,7 @@ def roc_figure(items: Sequence[Evaluated]) -> Figure:
     with style():
         many = max(len(item.classes) for item in shown) > MANY_CLASSES
         height = 0.6 + 0.95 * WIDTH / max(len(shown), 2)
-        height += 0.13 * max(len(item.classes) for item in shown) if many else 0
+        height += 0.075 * max(len(item.classes) for item in shown) if many else 0
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots(1, max(len(shown), 2), sharex=True, sharey=True)
         for ax, item in zip(axes, shown, strict=False):
@@ -70,10 +70,11 @@ def _draw_curves(ax: Axes, item: Evaluated, many: bool) -> None:
             label=f"{name} {found.auc[code]:.2f}{interval}",
         )
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="false positive rate")
-    ax.set_title(f"{item.estimator}, mean area {found.macro:.2f}", fontsize=9)
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}
+    title = f"{item.estimator}, {HELD_OUT[item.scheme]}\nmean area {found.macro:.2f}"
+    ax.set_title(title + _range(found.macro_low, found.macro_high), fontsize=8)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 2}
     place = below if many else {"loc": "lower right"}
-    ax.legend(fontsize=6.5, handlelength=1.4, labelspacing=0.25, **place)
+    ax.legend(fontsize=5.5 if many else 6.5, handlelength=1.4, labelspacing=0.25, **place)
 
 
 def _range(low: float, high: float) -> str:
@@ -176,6 +177,7 @@ def participant_figure(items: Sequence[Evaluated], labels: Sequence[str]) -> Fig
                     _draw_people(ax, item.evaluation, names.index(item.estimator), names)
             ax.axhline(1 / len(items[0].classes), color=INK, linewidth=0.9, linestyle=DASHED)
             ax.set_title(HELD_OUT[scheme], fontsize=9)
+            ax.tick_params(axis="x", length=0)
         _name_people(axes[-1], labels)
         figure.supylabel("balanced accuracy", fontsize=9)
         handles, texts = axes[0].get_legend_handles_labels()
@@ -197,7 +199,7 @@ def _name_people(ax: Axes, labels: Sequence[str]) -> None:
         ax.set_xticks([])
         return
     ax.set_xticks(range(len(labels)), labels, rotation=90 if len(labels) > MANY_PEOPLE else 0)
-    ax.tick_params(axis="x", length=0, labelsize=7)
+    ax.tick_params(axis="x", labelsize=7)
 
 
 def audit_figure(audits: Mapping[str, LeakageAudit]) -> Figure:

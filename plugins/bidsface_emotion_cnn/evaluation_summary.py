@@ -51,8 +51,8 @@ def evaluation_summary(items: Sequence[Evaluated]) -> Summary:
     ]
     caption = (
         "Of all held-out volumes together, with 95 % confidence intervals over participants. p: "
-        "film segments held out, circular shifts of the film's labels; participants held out, "
-        "signed ranks of participants; none for the random split, which leaks."
+        "circular shifts of the film's labels where segments of a film are held out, else signed "
+        "ranks of participants; none for the random split, which leaks."
     )
     return Summary("Held-out scores", pd.DataFrame(rows), caption)
 

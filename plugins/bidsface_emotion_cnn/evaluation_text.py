@@ -77,6 +77,7 @@ def methods(
     *,
     threshold: float | None = None,
     scaled: bool = False,
+    film: bool = True,
 ) -> str:
     """Describe how classifiers were evaluated.
 
@@ -91,6 +92,8 @@ def methods(
         Of the leakage audit; None where there was none.
     scaled : bool
         Whether probabilities were also scaled by a temperature.
+    film : bool
+        Whether labels belong to a film that all have seen.
     """
     sentences = [
         _split_text(n_folds, test_share),
@@ -100,7 +103,7 @@ def methods(
         f"given, with {100 * settings.level:.0f} % confidence intervals from "
         f"{settings.n_resamples:,} resamples of participants, whose percentiles were expanded for "
         "their number [@hesterberg2015].",
-        *_test_texts(n_folds, settings),
+        *_test_texts(n_folds, settings, film),
         *_calibration_texts(settings, scaled),
         *_audit_texts(threshold),
     ]
@@ -115,9 +118,9 @@ def _split_text(n_folds: Mapping[str, int], test_share: float) -> str:
     return f"Volumes were split {'; and '.join(texts)} [@varoquaux2017; @kapoor2023]."
 
 
-def _test_texts(schemes: Collection[str], settings: EvaluationSettings) -> list[str]:
+def _test_texts(schemes: Collection[str], settings: EvaluationSettings, film: bool) -> list[str]:
     texts = []
-    if "runs" in schemes:
+    if film and "runs" in schemes:
         texts.append(
             "Where film segments were held out, scores were compared with those of up to "
             f"{settings.n_shifts:,} circular shifts of the film's labels within segments, by "
@@ -127,11 +130,13 @@ def _test_texts(schemes: Collection[str], settings: EvaluationSettings) -> list[
             "one-tailed, for classes adjusted by the false discovery rate [@benjamini1995]."
         )
     if not {"runs", "participants"}.isdisjoint(schemes):
+        limit = (
+            ": these speak of other people who see the same film, in whom responses to its moments "
+            "may be alike whatever the emotion, and not of other films"
+        )
         texts.append(
             "Participants' balanced accuracies were compared with chance by exact one-tailed "
-            "Wilcoxon signed-rank tests [@wilcoxon1945]: these speak of other people who see the "
-            "same film, in whom responses to its moments may be alike whatever the emotion, and "
-            "not of other films."
+            f"Wilcoxon signed-rank tests [@wilcoxon1945]{limit if film else ''}."
         )
     return texts
 

@@ -32,13 +32,13 @@ def verdict(name: str, audit: LeakageAudit) -> str:
     leaks = audit.leaks
     if leaks:
         texts = "; ".join(difference_text(one, audit.level) for one in leaks)
-        return f"{name}: the random split's score is inflated by leakage. {texts}."
+        return f"{name}: the random split's score is inflated by leakage: {texts}."
     texts = "; ".join(difference_text(one, audit.level) for one in found)
     if len(audit.participant_codes) < 2:
-        return f"{name}: with one participant it cannot be told whether the split leaks. {texts}."
+        return f"{name}: with one participant it cannot be told whether the split leaks: {texts}."
     return (
         f"{name}: no leakage was found beyond {audit.threshold:g}, which does not show that there "
-        f"is none. {texts}."
+        f"is none: {texts}."
     )
 
 
