@@ -394,7 +394,8 @@ def test_group_finds_the_planted_model(people, group):
     assert given["ceiling_low"].isna().all()
     differences = table(group, "comparisons").set_index("roi_name")
     assert differences.loc["signal", "value"] > 0
-    assert differences.loc["signal", "ci_low"] > 0
+    assert (differences["ci_low"] < differences["value"]).all()
+    assert (differences["value"] < differences["ci_high"]).all()
     assert differences.loc["signal", "p_fdr"] <= 0.05
     assert any("noise has RDMs of 7 of 8 participants" in line for line in group.warnings)
     assert any("above 0 (FDR) in signal" in line for line in group.highlights)
