@@ -13,6 +13,7 @@ from nilearn.signal import clean
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import KFold, LeaveOneGroupOut, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
 from trees import files_of
 from validator import validator_issues
 
@@ -88,7 +89,7 @@ def test_participants_and_observers_do_not_depend_on_each_other(study, tmp_path)
     write_film_study(tmp_path, seed=11, **{**TINY, "participants": 1, "observers": 2})
     alone, among = files_of(tmp_path), files_of(study)
     own = [name for name in alone if "sub-01" in name or "observer-" in name]
-    assert len(own) > 50
+    assert len(own) > 30
     assert {name: alone[name] for name in own} == {name: among[name] for name in own}
 
 
@@ -279,10 +280,10 @@ def test_responses_are_boxcars_convolved_with_the_haemodynamic_response():
     hrf = glover_hrf(step, oversampling=1, time_length=32.0)
     for course, (begin, end) in zip(found.T, spans, strict=True):
         boxcar = (grid >= begin - start) & (grid < end - start)
-        expected = np.convolve(boxcar, hrf / hrf.sum())[: len(grid)]
+        expected = np.convolve(boxcar, hrf / np.cumsum(hrf).max())[: len(grid)]
         np.testing.assert_allclose(course, np.interp(times, grid, expected), atol=0.02)
     assert not found[:, 2].any()
-    assert found[-1, 3] == pytest.approx(1)
+    assert found[:, 3].max() == pytest.approx(1, abs=0.02)
 
 
 def test_wandering_is_autocorrelated(coarse):
@@ -321,13 +322,12 @@ class Volumes:
             designs.append(sums - sums.mean(axis=0))
         return np.linalg.lstsq(np.concatenate(designs), self.data, rcond=None)[0]
 
-    def accuracies(self):
+    def accuracies(self, model):
         """Balanced accuracies (chance 0.2) in new runs, and in volumes drawn at random."""
         kept = self.rows["emotion"].isin(list(EMOTIONS)).to_numpy()
         x = self.data[kept]
         x = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
         y, runs = self.rows.loc[kept, "emotion"], self.rows.loc[kept, "run"]
-        model = RidgeClassifier(alpha=5000.0)
         across = cross_val_predict(model, x, y, groups=runs, cv=LeaveOneGroupOut())
         drawn = cross_val_predict(model, x, y, cv=KFold(5, shuffle=True, random_state=0))
         return balanced_accuracy_score(y, across), balanced_accuracy_score(y, drawn)
@@ -370,7 +370,7 @@ def test_shuffled_emotions_are_nowhere(seen, unrelated):
     assert len({tuple(emotions) for emotions in drawn}) == len(drawn)
     # Everything but the planted patterns' order is the same.
     assert [vars(item) for item in film.episodes] == [vars(item) for item in seen.film.episodes]
-    np.testing.assert_array_equal(unrelated.rows, seen.rows)
+    pd.testing.assert_frame_equal(unrelated.rows, seen.rows)
     found = [
         np.corrcoef(slope, pattern)[0, 1]
         for slope, pattern in zip(unrelated.slopes(), unrelated.maps.patterns, strict=True)
@@ -378,16 +378,30 @@ def test_shuffled_emotions_are_nowhere(seen, unrelated):
     assert abs(np.mean(found)) < 0.1
 
 
+LINEAR = RidgeClassifier(alpha=8000.0)
+MEMORY = KNeighborsClassifier(1)
+"""Knows nothing but the volumes that it has seen."""
+
+
+def test_emotions_are_found_in_new_runs_but_not_perfectly(seen):
+    across, drawn = seen.accuracies(LINEAR)
+    assert 0.45 < across < 0.85
+    assert drawn > across + 0.05
+
+
 def test_a_random_split_looks_far_better_than_new_runs(seen):
-    across, drawn = seen.accuracies()
-    assert 0.35 < across < 0.85
-    assert drawn > across + 0.15
+    across, drawn = seen.accuracies(MEMORY)
+    assert across < 0.5
+    assert drawn > 0.85
 
 
 def test_shuffled_emotions_leave_only_the_random_split_s_flattery(unrelated):
-    across, drawn = unrelated.accuracies()
+    across, drawn = unrelated.accuracies(LINEAR)
     assert across < 0.3
-    assert drawn > across + 0.3
+    assert drawn > across + 0.2
+    across, drawn = unrelated.accuracies(MEMORY)
+    assert across < 0.3
+    assert drawn > 0.8
 
 
 # --- the command ----------------------------------------------------------------------------

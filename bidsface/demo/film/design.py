@@ -48,8 +48,8 @@ class FilmDesign:
     voxel_size_mm : float
         Edge of a voxel of the BOLD runs.
     strength : float
-        Mean response over an emotion's places to a long episode, in standard deviations of the
-        noise. 0 plants nothing.
+        Mean response over an emotion's places to a long episode, at its peak, in standard
+        deviations of the noise. 0 plants nothing.
     shuffled : bool
         Draw anew, for every participant and run, which episode evokes which emotion's pattern:
         nothing in the brain then goes with the emotions that the observers see.
@@ -61,7 +61,7 @@ class FilmDesign:
     observers: int = 7
     volumes: int = 120
     voxel_size_mm: float = 9.0
-    strength: float = 1.0
+    strength: float = 4.0
     shuffled: bool = False
 
     @property

@@ -58,7 +58,8 @@ class FilmMaps:
     places : ndarray of bool, shape (n_emotions, p)
         Where each emotion is planted.
     patterns : ndarray of float32, shape (n_emotions, p)
-        Response to a long episode; 0 outside of the emotion's places, on average 1 within.
+        Response to a long episode at its peak; 0 outside of the emotion's places, on average 1
+        within.
     scenes : ndarray of float32, shape (n_scenes, p)
         Response to each scene; unit variance.
     shots : ndarray of float32, shape (n_shots, p)

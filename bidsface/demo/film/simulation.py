@@ -25,15 +25,16 @@ from bidsface.demo.simulation import (
     draw_run_mask,
 )
 
-SCENE, SHOT = 0.9, 0.6
-"""Standard deviation over voxels of the response to a scene and to a shot (noise SD)."""
+SCENE, SHOT = 1.8, 0.9
+"""Standard deviation over voxels of the response to a scene and to a shot, were they long enough
+for it to reach its peak (noise SD)."""
 ATTENTION = (0.7, 1.3)
 """How strongly participants respond to scenes and shots."""
 SENSITIVITY = (0.8, 1.2)
 """How strongly participants respond to each emotion."""
 EPISODE_GAIN = 0.25
 """Standard deviation over episodes of the gain of a response, whose mean is 1."""
-WANDERING, WANDERING_MM, WANDERING_S = 0.7, 20.0, 12.0
+WANDERING, WANDERING_MM, WANDERING_S = 1.2, 20.0, 12.0
 """Activity of a participant's own: standard deviation (noise SD), smoothness (mm), and time (s) in
 which its autocorrelation falls to 1/e."""
 WANDERING_MAPS = 8
@@ -169,14 +170,14 @@ def span_responses(
     Returns
     -------
     ndarray of shape (t, n)
-        The span's boxcar convolved with Glover's (1999) haemodynamic response, which integrates
-        to 1: a long span's response settles at 1.
+        The span's boxcar convolved with Glover's (1999) haemodynamic response, scaled so that
+        that of a span of 12 s or more has a peak of 1.
     """
     from nilearn.glm.first_level import glover_hrf
 
     step = 0.05
     rise = np.concatenate([[0.0], np.cumsum(glover_hrf(step, oversampling=1, time_length=32.0))])
-    grid, rise = np.arange(len(rise)) * step, rise / rise[-1]
+    grid, rise = np.arange(len(rise)) * step, rise / rise.max()
     begins, ends = np.clip(spans.T - start, 0, None)
     risen = np.interp(times[:, None] - begins, grid, rise)
     fallen = np.interp(times[:, None] - ends, grid, rise)

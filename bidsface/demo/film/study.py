@@ -65,8 +65,8 @@ def write_film_study(
     voxel_size_mm : float
         Edge of a voxel of the BOLD runs (mm).
     strength : float
-        Mean response over an emotion's places to a long episode, in standard deviations of the
-        noise; 0 plants nothing.
+        Mean response over an emotion's places to a long episode, at its peak, in standard
+        deviations of the noise; 0 plants nothing.
     n_jobs : int
         Processes.
     shuffled : bool

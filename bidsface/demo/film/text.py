@@ -73,7 +73,7 @@ TRUTH_README = """# What was planted in the film study
 | --- | --- |
 | `truth.json` | design, places of every emotion, units, number of volumes per consensus |
 | `*_mask.nii.gz` | where the emotion is planted, 0 or 1 |
-| `*_pattern.nii.gz` | response of these voxels to a long episode, on average 1, before gains |
+| `*_pattern.nii.gz` | peak response of its voxels to a long episode, on average 1, before gains |
 | `episodes.tsv` | when in the film who has which emotion |
 | `spans.tsv` | when the scenes and the shots of the film start and end |
 | `volumes.tsv` | emotion in the middle of every volume of the film, and the consensus about it |
