@@ -61,7 +61,8 @@ class PlainConsole(Console):
 
     def say(self, message: str) -> None:
         """Print a line."""
-        print(f"{time.strftime('%H:%M:%S')} {message}", flush=True)
+        # As one piece: lines of several threads must not run into each other.
+        print(f"{time.strftime('%H:%M:%S')} {message}\n", end="", flush=True)
 
     def begin(self, what: str, total: int) -> None:
         """Remember what is counted."""

@@ -303,7 +303,7 @@ def test_sentences_cite_what_was_done(explored, study):
     dense = replace(explored, settings=replace(SETTINGS, clustering="hdbscan"), stability={})
     assert "campello2013" in citations_of(exploration_methods(dense))
     assert "hubert1985" not in citations_of(exploration_methods(dense))
-    occluded = occlusion_methods(grid, 10, 0.8, ("integrated-gradients", "smoothgrad"))
+    occluded = occlusion_methods(grid, 10, 0.8, ("integrated-gradients", "smooth-grad"))
     assert set(citations_of(occluded)) == {
         "zeiler2014",
         "occlusion2025",

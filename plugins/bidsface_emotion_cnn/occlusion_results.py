@@ -32,6 +32,7 @@ from bidsface_emotion_cnn.occluding import FLIPS, Occluded
 from bidsface_emotion_cnn.occlusion_tables import cluster_table, embedding_table, stability_table
 from bidsface_emotion_cnn.options import EmbeddingOptions, EmotionOptions, OcclusionOptions
 from bidsface_emotion_cnn.tools import Tools
+from bidsface_emotion_cnn.valence_arousal_figure import feelings_figure
 
 STATS = {"integrated-gradients": "integratedgradients", "smooth-grad": "smoothgrad"}
 """``stat`` of the maps of gradients."""
@@ -261,7 +262,7 @@ def _exploration_figures(found: Exploration, cohort: Cohort, entities: Entities)
         ),
         Figure(
             "feelings",
-            occlusion_figures.feelings_figure(found.found, classes, found.coordinates),
+            feelings_figure(found.found, classes, found.coordinates),
             "Valence and arousal of the positions that matter most",
             "Coordinates of the classes, weighted by their drops of probability.",
             entities,

@@ -65,7 +65,7 @@ CITATIONS: Mapping[str, str] = {
 
 GRADIENT_TEXTS: Mapping[str, str] = {
     "integrated-gradients": "integrated gradients [@sundararajan2017]",
-    "smoothgrad": "smoothed gradients [@smilkov2017]",
+    "smooth-grad": "smoothed gradients [@smilkov2017]",
 }
 """Other attributions that stand beside occlusion."""
 
