@@ -195,7 +195,8 @@ def _interval(values: NDArray[np.floating]) -> tuple[float, float]:
 
 def _region_summary(frame: pd.DataFrame) -> Summary:
     wide = frame.pivot_table(index="roi_name", columns="class", values="drop", sort=False)
-    table = wide.round(3).rename_axis(None, axis=1).reset_index()
+    # Adding 0 turns what was rounded to -0 into 0.
+    table = (wide.round(3) + 0.0).rename_axis(None, axis=1).reset_index()
     return Summary(
         "Drop of probability where a region is emptied",
         table.rename(columns={"roi_name": "Region"}),
