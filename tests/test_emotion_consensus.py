@@ -245,7 +245,7 @@ def test_a_run_without_segment_is_reported_and_the_others_are_labelled(observers
     (note,) = results.warnings
     assert "task-film_run-3" in note
     assert "segments are of run 1, 2" in note
-    with pytest.raises(InputError, match=r"sub-01: no volume has a label; task-film_run-3"):
+    with pytest.raises(InputError, match=r"^no volume has a label; task-film_run-3"):
         Consensus("consensus", 0).participant(person(runs=(3,)), options_of(observers))
 
 

@@ -19,7 +19,6 @@ from bidsface.analysis import (
     Table,
     usable_tasks,
 )
-from bidsface.errors import InputError
 from bidsface_emotion_cnn import consensus_text as text
 from bidsface_emotion_cnn.consensus import NONE, ROUNDING
 from bidsface_emotion_cnn.consensus_analysis import ConsensusOptions
@@ -74,11 +73,8 @@ def label_participant(
     """
     tasks, notes = usable_tasks(participant, options.tasks, "labelled")
     runs = [run for task in tasks for run in participant.bold_runs(task)]
-    try:
-        sources = read_label_sources(options.labels, bids_dir)
-        found = label_runs(runs, options.labels, sources, seed)
-    except InputError as error:
-        raise InputError(f"sub-{participant.label}: {error}") from error
+    sources = read_label_sources(options.labels, bids_dir)
+    found = label_runs(runs, options.labels, sources, seed)
     entities = _shared_entities(runs)
     methods = text.participant_methods(options.labels)
     n_volumes = sum(len(run.times) for run in runs)

@@ -23,7 +23,6 @@ from bidsface.analysis import (
 )
 from bidsface.backgrounds import mean_map
 from bidsface.entities import shared
-from bidsface.errors import InputError
 from bidsface_emotion_cnn import emotion_text
 from bidsface_emotion_cnn.cleaning import drifts, residuals, standardized
 from bidsface_emotion_cnn.options import EmotionOptions
@@ -70,10 +69,7 @@ def gather_volumes(
     tasks, notes = usable_tasks(participant, options.tasks, "used")
     runs = [run for task in tasks for run in participant.bold_runs(task)]
     annotations = read_label_sources(options.labels, bids_dir)
-    try:
-        labelled = label_runs(runs, options.labels, annotations, seed)
-    except InputError as error:
-        raise InputError(f"sub-{participant.label}: {error}") from error
+    labelled = label_runs(runs, options.labels, annotations, seed)
     frame = labelled.frame.merge(
         pd.DataFrame(
             {

@@ -14,7 +14,7 @@ from bidsface_emotion_cnn.consensus import NONE, ROUNDING, Codes, Floats
 
 def centres(n_volumes: int, repetition_time: float) -> Floats:
     """Return the middle of every volume of the film's grid (s)."""
-    return (np.arange(n_volumes) + 0.5) * repetition_time
+    return (np.arange(n_volumes, dtype=np.float64) + 0.5) * repetition_time
 
 
 def owners(n_volumes: int, repetition_time: float, starts: Floats, ends: Floats) -> Codes:
