@@ -406,18 +406,25 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-import test_emotion_training as here
-volumes = here.wave_volumes(n_per_class=8, shape=(6, 6, 6))
-data = (volumes, *here.thirds(volumes)[:2])
+from network_volumes import thirds, wave_volumes
+from bidsface_emotion_cnn.training import train_network
+from bidsface_emotion_cnn.training_options import TrainingOptions
+volumes = wave_volumes(n_per_class=8, shape=(6, 6, 6))
+options = TrainingOptions(**{options!r}, checkpoint_steps=1)
 def step_done(*place):
     if place == (2, 2):
         os.kill(os.getpid(), signal.SIGKILL)
-here.trained(data, checkpoint=Path({folder!r}), checkpoint_steps=1, step_done=step_done)
+train_network(
+    volumes, *thirds(volumes)[:2], options, n_classes=3, seed={seed}, device="cpu",
+    checkpoint=Path({folder!r}), step_done=step_done,
+)
 """
 
 
 def test_killed_training_goes_on_to_the_same_bits(tmp_path, data, undisturbed):
-    script = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    script = KILLED.format(
+        tests=str(Path(__file__).parent), folder=str(tmp_path), options=SMALL, seed=SEED
+    )
     threads = str(torch.get_num_threads())
     environment = {
         **os.environ,

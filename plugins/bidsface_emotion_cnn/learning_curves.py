@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bidsface.figures import FAINT, INK, PALETTE, WIDTH, style
 from bidsface_emotion_cnn.history import EpochRecord
@@ -85,4 +86,4 @@ def _draw(
         mean = np.mean([row[:shared] for row in rows.values()], axis=0)
         ax.plot(np.arange(1, shared + 1), mean, color=colour, linewidth=2, label=name)
     ax.set_xlim(0.5, longest + 0.5)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))

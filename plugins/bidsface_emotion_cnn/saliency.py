@@ -126,7 +126,7 @@ def smooth_grad(
 
     def points(first: int, last: int) -> Floats:
         drawn = rng.standard_normal((last - first, *volume.shape), dtype=np.float32)
-        return volume + deviation * drawn
+        return np.asarray(volume + deviation * drawn, np.float32)
 
     weights = np.full(n_samples, 1 / n_samples)
     return _summed_gradients(

@@ -12,11 +12,11 @@ from bidsface.analysis import AnalysisOptions
 class AugmentationOptions(AnalysisOptions):
     """How training volumes are varied each time that they are used."""
 
-    max_shift: int = Field(0, ge=0)
+    max_shift: int = Field(default=0, ge=0)
     """Every volume is moved by a random number of voxels, up to this many, along every axis; what
     comes in from the border is 0.
     """
-    noise_sd: float = Field(0.0, ge=0, allow_inf_nan=False)
+    noise_sd: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Standard deviation of Gaussian noise added to voxels that are not 0, in units of the scaled
     volumes.
     """

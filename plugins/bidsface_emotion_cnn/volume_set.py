@@ -90,7 +90,7 @@ class VolumeSet:
         """Number of voxels along the three axes."""
         return self.data.shape[1], self.data.shape[2], self.data.shape[3]
 
-    def read(self, index: Indices) -> Floats:
+    def read(self, index: NDArray[np.integer]) -> Floats:
         """Return volumes in memory, (len(index), X, Y, Z), in the order of ``index``.
 
         They are read in the order in which they lie on disk.
