@@ -26,11 +26,11 @@ from bidsface_emotion_cnn.occlusion_grid import (
 from bidsface_emotion_cnn.occlusion_network import Network, run_batches
 from bidsface_emotion_cnn.occlusion_reading import evaluated, read_layers, require_same_output
 from bidsface_emotion_cnn.occlusion_space import Space
-from bidsface_emotion_cnn.occlusion_windows import Batch, batches
+from bidsface_emotion_cnn.occlusion_windows import batches
 
 __all__ = ["brute_force_occlusion", "map_to_volume", "occlude_masks", "occlusion_map"]
 
-CACHED = 2**18
+CACHED = 2**19
 """Numbers that the windows of a batch hold at most on a CPU: what its cache has room for."""
 
 ON_GPU = 2**28
@@ -106,13 +106,10 @@ def occlusion_map(
     n_positions = int(np.prod(counts))
     changes = torch.empty((n_positions, len(network.logits)), dtype=torch.float64, device=where)
 
-    def work(some: Batch, space: Space) -> None:
-        changes.index_copy_(0, space.index(some.positions), network.changes(some, space, value))
-
     axes = network.axes(starts, size)
     with torch.inference_mode():
         network.prepare([axes])
-    run_batches(work, batches(axes, most), where)
+    run_batches(network, batches(axes, most), value, changes)
     difference = _probability_changes(network.logits, changes)
     return difference.T.reshape(-1, *counts)
 
@@ -164,12 +161,14 @@ def occlude_masks(
         network.prepare(list(small.values()))
         for row, axes in small.items():
             for one in batches(axes, lambda sizes: 1):
-                changes[row] = network.changes(one, Space(where), value, regions[row])[0]
-    found = _probability_changes(network.logits, changes)
+                space = Space(where)
+                found = [network.changes(one, space, value, regions[row])]
+                changes[row] = network.finish(found, space)[0]
+    differences = _probability_changes(network.logits, changes)
     if large:
         volumes = (np.where(regions[row], value, values) for row in large)
-        found[large] = _forward_changes(model, values, volumes, where, batch, dtype)
-    return found
+        differences[large] = _forward_changes(model, values, volumes, where, batch, dtype)
+    return differences
 
 
 def brute_force_occlusion(

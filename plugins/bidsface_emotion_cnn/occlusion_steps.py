@@ -122,15 +122,19 @@ class Kernel:
         size = space.batch.size(self.target)
         n_elements, n_channels = int(np.prod(size)), self.weight.shape[-1]
         out = space.following((n_elements, x.shape[1], n_channels), x.dtype)
-        if self.base is not None:
-            before = self.base.windows(space.batch)
-            out.view(before.shape).copy_(before)
-            self.add(x, out, space)
-        else:
-            out.zero_()
-            self.add(x, out, space)
+        before = None if self.base is None else self.base.windows(space.batch)
+        self.fill(x, out, before, space)
+        if before is None:
             space.clear_outside(out, self.target)
         return out
+
+    def fill(self, x: Tensor, out: Tensor, before: Tensor | None, space: Space) -> None:
+        """Set `out` to the layer's output for changes `x`, on top of what was before."""
+        if before is None:
+            out.zero_()
+        else:
+            out.view(before.shape).copy_(before)
+        self.add(x, out, space)
 
     def add(self, x: Tensor, out: Tensor, space: Space) -> None:
         """Add the layer's output for changes `x` to `out`."""
@@ -231,21 +235,30 @@ class Dense(Kernel):
 
 
 class FewChannels(Dense):
-    """A kernel over few input channels: one product of matrices per output of a small window."""
+    """A kernel over few input channels: one product of matrices for all of a small window."""
 
     MOST = 512
+    """Numbers that a window holds at most."""
 
-    def add(self, x: Tensor, out: Tensor, space: Space) -> None:  # noqa: D102
+    def fill(self, x: Tensor, out: Tensor, before: Tensor | None, space: Space) -> None:  # noqa: D102
         n_inputs, n_boxes, n_channels = x.shape
         if n_inputs * n_channels > self.MOST:
-            super().add(x, out, space)
+            super().fill(x, out, before, space)
             return
-        inputs = x.permute(1, 0, 2).reshape(1, n_boxes, n_inputs * n_channels)
         matrix = self.matrix(self.geometry(space))
-        out.baddbmm_(inputs.expand(len(matrix), -1, -1), matrix)
+        product = space.spare((n_boxes, matrix.shape[1]), x.dtype)
+        torch.mm(x.permute(1, 0, 2).reshape(n_boxes, -1), matrix, out=product)
+        change = product.view(n_boxes, *out.shape[::2]).permute(1, 0, 2)
+        if before is None:
+            out.copy_(change)
+        else:
+            shape = before.shape
+            whole = product.view(*shape[3:6], *shape[:3], -1).permute(3, 4, 5, 0, 1, 2, 6)
+            torch.add(before, whole, out=out.view(shape))
 
     def arranged(self, matrix: Tensor) -> Tensor:  # noqa: D102
-        return matrix.reshape(len(matrix), -1, matrix.shape[-1])
+        n_outputs, n_inputs, n_in, n_out = matrix.shape
+        return matrix.permute(1, 2, 0, 3).reshape(n_inputs * n_in, n_outputs * n_out)
 
 
 def kernel_step(
