@@ -347,13 +347,6 @@ def test_on_a_gpu(networks, volume, name):
     assert_equal(found, reference(networks[name], volume, 2, 2), 1e-10)
 
 
-def test_large_windows_of_few_channels(monkeypatch):
-    # a first layer that is worked off tap by tap
-    monkeypatch.setattr(occlusion_steps.FewChannels, "MOST", 0)
-    model, volume = lively(dense), np.random.default_rng(5).standard_normal(SHAPE)
-    assert_equal(occlusion_map(model, volume), reference(model, volume, 2, 2), 1e-10)
-
-
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_padding_that_differs_before_and_behind():
     # "same" padding of kernels of even size

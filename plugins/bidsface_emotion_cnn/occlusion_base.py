@@ -68,18 +68,16 @@ class Base:
     def windows(self, batch: Batch) -> Tensor:
         """Return a view of the windows of a batch, (*size, *boxes per axis, channels)."""
         distances = self.values.stride()
-        offset, between, counts = 0, [], []
+        offset, between = 0, []
         for axis, part in enumerate(batch.parts):
-            starts = part.starts[self.level]
-            first, step = int(starts[0]), int(starts[1] - starts[0]) if len(starts) > 1 else 0
+            first, step = part.first[self.level], part.step[self.level]
             if self.reaches is not None:
                 reach = self.reaches[axis]
                 first, step = reach.stride * first - reach.padding, reach.stride * step
             offset += (first + self.margins[axis]) * distances[axis]
             between.append(step * distances[axis])
-            counts.append(len(starts))
         return self.values.as_strided(
-            (*self.size(batch), *counts, self.values.shape[3]),
+            (*self.size(batch), *batch.boxes, self.values.shape[3]),
             (*distances[:3], *between, 1),
             offset,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from math import prod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,7 +11,7 @@ from torch.nn import functional
 from bidsface_emotion_cnn.occlusion_base import Base
 from bidsface_emotion_cnn.occlusion_layers import Reaches
 from bidsface_emotion_cnn.occlusion_space import Space, fill_outside
-from bidsface_emotion_cnn.occlusion_steps import Depthwise, Kernel, Slices, kernel_step
+from bidsface_emotion_cnn.occlusion_steps import Slices, kernel_step
 from bidsface_emotion_cnn.occlusion_windows import outside_runs
 
 Grid = tuple[int, int, int]
@@ -52,11 +53,7 @@ class AveragePoolStep:
         sizes = [reach.kernel for reach in reaches]
         n_channels = x.shape[1]
         weight = x.new_ones(n_channels, 1, *sizes)
-        self.kernel: Kernel = (
-            kernel_step(weight, n_channels, reaches, place, None)
-            if n_channels > 1
-            else Depthwise(weight.reshape(-1, 1), reaches, *place, None)
-        )
+        self.kernel = kernel_step(weight, n_channels, reaches, place, None)
 
     def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
         x = self.kernel(x, space)
@@ -108,7 +105,7 @@ class MaximumPoolStep:
             outside.append(outside_runs(start, field[axis], self.grid[axis]))
             places.append(int(part.starts[self.source, 0] - start[0]))
         before = self.base.windows(batch)
-        flat = space.spare((int(np.prod(field)) * batch.n, x.shape[2]), x.dtype)
+        flat = space.spare((prod(field) * batch.n, x.shape[2]), x.dtype)
         flat.view(before.shape).copy_(before)
         everything = flat.view(*field, *x.shape[1:])
         window = batch.size(self.source)

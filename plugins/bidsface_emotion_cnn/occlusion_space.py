@@ -6,6 +6,7 @@ Used again and again, they stay in the processor's cache, and views of them can 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class Space:
         return self._views[key]
 
     def _block(self, which: int, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        n = int(np.prod(shape))
+        n = prod(shape)
         block = self._blocks.get((which, dtype))
         if block is None or block.numel() < n:
             self._views.clear()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from math import prod
 
 import numpy as np
 import torch
@@ -120,21 +121,17 @@ class Kernel:
 
     def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
         size = space.batch.size(self.target)
-        n_elements, n_channels = int(np.prod(size)), self.weight.shape[-1]
+        n_elements, n_channels = prod(size), self.weight.shape[-1]
         out = space.following((n_elements, x.shape[1], n_channels), x.dtype)
-        before = None if self.base is None else self.base.windows(space.batch)
-        self.fill(x, out, before, space)
-        if before is None:
+        if self.base is not None:
+            before = self.base.windows(space.batch)
+            out.view(before.shape).copy_(before)
+            self.add(x, out, space)
+        else:
+            out.zero_()
+            self.add(x, out, space)
             space.clear_outside(out, self.target)
         return out
-
-    def fill(self, x: Tensor, out: Tensor, before: Tensor | None, space: Space) -> None:
-        """Set `out` to the layer's output for changes `x`, on top of what was before."""
-        if before is None:
-            out.zero_()
-        else:
-            out.view(before.shape).copy_(before)
-        self.add(x, out, space)
 
     def add(self, x: Tensor, out: Tensor, space: Space) -> None:
         """Add the layer's output for changes `x` to `out`."""
@@ -142,11 +139,15 @@ class Kernel:
 
     def geometry(self, space: Space) -> tuple[tuple[int, int, int], ...]:
         """Return, per dimension, the offset of the windows, and their sizes."""
-        batch = space.batch
-        starts = zip(self.reaches, batch.start(self.source), batch.start(self.target), strict=True)
-        offsets = (reach.offset(start_in, start_out) for reach, start_in, start_out in starts)
-        sizes = zip(offsets, batch.size(self.source), batch.size(self.target), strict=True)
-        return tuple(sizes)
+        source, target = self.source, self.target
+        return tuple(
+            (
+                reach.offset(part.first[source], part.first[target]),
+                part.sizes[source],
+                part.sizes[target],
+            )
+            for reach, part in zip(self.reaches, space.batch.parts, strict=True)
+        )
 
     def connections(self, geometry: tuple[tuple[int, int, int], ...]) -> list[Connection]:
         """Return what all taps connect."""
@@ -188,7 +189,7 @@ class Depthwise(Kernel):
         geometry = self.geometry(space)
 
         def views() -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-            inputs = x.view(*(sizes[1] for sizes in geometry), *x.shape[1:])
+            inputs = x.unflatten(0, [sizes[1] for sizes in geometry])
             outputs = out.view(*(sizes[2] for sizes in geometry), *out.shape[1:])
             taps = self.connections(geometry)
             return (
@@ -217,6 +218,8 @@ class DepthwiseProduct(Kernel):
 
 def repeated(x: Tensor, n_channels: int) -> Tensor:
     """Return channels as often as a depthwise layer with several outputs per channel needs."""
+    if x.shape[2] == 1:
+        return x.expand(-1, -1, n_channels)
     times = n_channels // x.shape[2]
     return x if times == 1 else x.repeat_interleave(times, dim=2)
 
@@ -232,33 +235,6 @@ class Dense(Kernel):
             part = inputs[source]
             change = part.reshape(-1, x.shape[2]) @ self.weight[tap]
             outputs[to].add_(change.view(*part.shape[:-1], -1))
-
-
-class FewChannels(Dense):
-    """A kernel over few input channels: one product of matrices for all of a small window."""
-
-    MOST = 512
-    """Numbers that a window holds at most."""
-
-    def fill(self, x: Tensor, out: Tensor, before: Tensor | None, space: Space) -> None:  # noqa: D102
-        n_inputs, n_boxes, n_channels = x.shape
-        if n_inputs * n_channels > self.MOST:
-            super().fill(x, out, before, space)
-            return
-        matrix = self.matrix(self.geometry(space))
-        product = space.spare((n_boxes, matrix.shape[1]), x.dtype)
-        torch.mm(x.permute(1, 0, 2).reshape(n_boxes, -1), matrix, out=product)
-        change = product.view(n_boxes, *out.shape[::2]).permute(1, 0, 2)
-        if before is None:
-            out.copy_(change)
-        else:
-            shape = before.shape
-            whole = product.view(*shape[3:6], *shape[:3], -1).permute(3, 4, 5, 0, 1, 2, 6)
-            torch.add(before, whole, out=out.view(shape))
-
-    def arranged(self, matrix: Tensor) -> Tensor:  # noqa: D102
-        n_outputs, n_inputs, n_in, n_out = matrix.shape
-        return matrix.permute(1, 2, 0, 3).reshape(n_inputs * n_in, n_outputs * n_out)
 
 
 def kernel_step(
@@ -278,7 +254,7 @@ def kernel_step(
     """
     n_out, n_each = weight.shape[:2]
     flat = weight.reshape(n_out, n_each, -1)
-    if n_each == 1 and groups > 1:
+    if n_each == 1:
         taps = flat[:, 0].T.contiguous()
         kind: type[Kernel] = Depthwise if taps.device.type == "cpu" else DepthwiseProduct
         return kind(taps, reaches, *place, base)
@@ -286,4 +262,4 @@ def kernel_step(
     each = torch.arange(groups)
     full[each, :, each] = flat.reshape(groups, n_out // groups, n_each, -1)
     taps = full.reshape(n_out, groups * n_each, -1).permute(2, 1, 0).contiguous()
-    return (FewChannels if taps.shape[1] <= 4 else Dense)(taps, reaches, *place, base)
+    return Dense(taps, reaches, *place, base)

@@ -30,7 +30,9 @@ class AxisPart:
     members : ndarray of shape (m,)
         Positions along the axis.
     starts : ndarray of shape (L, m)
-        Starts of their windows.
+        Starts of their windows, at regular distances.
+    first, step : tuple of L ints
+        The first start, and the distance.
     sizes : tuple of L ints
     rows : tuple of L ndarrays of shape (size, m)
         Where the windows' elements lie in the flat grid, as far as this axis tells. Elements
@@ -41,6 +43,8 @@ class AxisPart:
 
     members: Integers
     starts: Integers
+    first: tuple[int, ...]
+    step: tuple[int, ...]
     sizes: tuple[int, ...]
     rows: tuple[Integers, ...]
     outside: tuple[tuple[Run, ...], ...]
@@ -102,7 +106,12 @@ class Axis:
             places = np.arange(high - low)[:, None] + first
             rows.append(np.clip(places, 0, level.n - 1) * self.steps[index])
             outside.append(outside_runs(first, high - low, level.n))
-        return AxisPart(members, starts, tuple(sizes), tuple(rows), tuple(outside))
+        first_starts = tuple(starts[:, 0].tolist())
+        step = starts[:, 1] - starts[:, 0] if len(members) > 1 else np.zeros_like(starts[:, 0])
+        steps = tuple(step.tolist())
+        return AxisPart(
+            members, starts, first_starts, steps, tuple(sizes), tuple(rows), tuple(outside)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +147,7 @@ class Batch:
 
     def start(self, level: int) -> tuple[int, int, int]:
         """Return the start of the first box's window at a level."""
-        x, y, z = (int(part.starts[level, 0]) for part in self.parts)
+        x, y, z = (part.first[level] for part in self.parts)
         return x, y, z
 
     @cached_property
