@@ -204,10 +204,16 @@ class Depthwise(Kernel):
             torch._foreach_addcmul_(*found)
 
 
-class DepthwiseProduct(Kernel):
-    """Every channel by itself, by one product of matrices per channel: few calls, for GPUs."""
+class DepthwiseProduct(Depthwise):
+    """The same by one product of matrices per channel, for small windows: few calls, for GPUs."""
+
+    MOST = 2**24
+    """Numbers in the matrices."""
 
     def add(self, x: Tensor, out: Tensor, space: Space) -> None:  # noqa: D102
+        if x.shape[0] * out.shape[0] * out.shape[2] > self.MOST:
+            super().add(x, out, space)
+            return
         x = repeated(x, out.shape[2])
         product = torch.bmm(self.matrix(self.geometry(space)), x.permute(2, 0, 1))
         out.add_(product.permute(1, 2, 0))
