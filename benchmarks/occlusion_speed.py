@@ -102,6 +102,11 @@ def least_certain(model: nn.Module, n: int = 12) -> np.ndarray:
     return volumes[int(torch.softmax(scores, dim=1).amax(dim=1).argmin())]
 
 
+def n_positions() -> int:
+    """Return the number of positions of the box."""
+    return int(np.prod(np.subtract(SHAPE, BOX) // STRIDE + 1))
+
+
 def chosen_positions(n: int) -> np.ndarray:
     """Return first voxels of random boxes: corners, as many on edges and faces, and the rest."""
     counts = np.subtract(SHAPE, BOX) // STRIDE + 1
@@ -218,10 +223,10 @@ def compare(folder: Path, measured: Mapping[str, Any], starts: np.ndarray, wante
     return Row(measured, largest, difference)
 
 
-def measure(folder: Path, n_positions: int) -> tuple[list[Row], Theirs, int]:
+def measure(folder: Path, n_compared: int) -> tuple[list[Row], Theirs, int]:
     """Measure both, and return the rows, full forward passes, and how many were compared."""
     model, volume = load(folder)
-    starts = chosen_positions(n_positions)
+    starts = chosen_positions(n_compared)
     kinds = list(product(DEVICES, ALLOWED))
     ours = [run_ours(folder, dtype, device) for device, dtype in kinds]
     for one in ours:
@@ -241,14 +246,13 @@ def measure(folder: Path, n_positions: int) -> tuple[list[Row], Theirs, int]:
 
 def report(rows: Sequence[Row], theirs: Theirs, n_compared: int, accuracy: float) -> str:
     """Return the section of the document."""
-    n_positions = int(np.prod(np.subtract(SHAPE, BOX) // STRIDE + 1))
     shape = " x ".join(map(str, SHAPE))
-    full = theirs.each * n_positions
+    full = theirs.each * n_positions()
     lines = [
         "## Occlusion of a volume by an emotion network",
         "",
         f"A box of {BOX} x {BOX} x {BOX} zeros at stride {STRIDE} over {shape} voxels, "
-        f"{n_positions:,} positions, the published network with {N_CLASSES} classes, trained on",
+        f"{n_positions():,} positions, the published network with {N_CLASSES} classes, trained on",
         f"small volumes with local patterns (accuracy {accuracy:.2f}), on {N_CORES} cores "
         f"({machine()}). `python benchmarks/occlusion_speed.py --write` measures it again.",
         "",
@@ -302,7 +306,8 @@ def main() -> int:
     text = report(rows, theirs, n_compared, accuracy)
     print(text)
     largest = min(row.largest for row in rows)
-    ratio = theirs.each * 27_200 / max(row.best for row in rows if row.ours["dtype"] == "float32")
+    slowest = max(row.best for row in rows if row.ours["dtype"] == "float32")
+    ratio = theirs.each * n_positions() / slowest
     for wrong, message in [
         (largest < LEAST_CHANGE, f"the largest change is {largest:.2g}: this proves nothing"),
         (not all(row.equal for row in rows), "maps differ from full forward passes"),

@@ -158,8 +158,12 @@ def test_rows_and_outside_of_windows(most):
         places = np.array(np.unravel_index(batch.positions, counts)).T
         for level, grid in enumerate(grids):
             rows = batch.rows(level).reshape(*batch.size(level), batch.n)
-            outside = np.zeros(rows.size, dtype=bool)
-            outside[batch.outside(level)] = True
+            outside = np.zeros((*batch.size(level), *batch.boxes), dtype=bool)
+            for axis, runs in enumerate(batch.outside(level)):
+                for element, boxes in runs:
+                    index = [slice(None)] * 6
+                    index[axis], index[3 + axis] = element, boxes
+                    outside[tuple(index)] = True
             outside = outside.reshape(rows.shape)
             for box, place in enumerate(places):
                 kept = rows[..., box][~outside[..., box]]

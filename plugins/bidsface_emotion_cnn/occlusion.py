@@ -10,6 +10,7 @@ once, give what full forward passes give, at less than a hundredth of the arithm
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -23,14 +24,15 @@ from bidsface_emotion_cnn.occlusion_grid import (
     position_counts,
     triple,
 )
-from bidsface_emotion_cnn.occlusion_network import Network, run_batches
+from bidsface_emotion_cnn.occlusion_network import Network
 from bidsface_emotion_cnn.occlusion_reading import evaluated, read_layers, require_same_output
+from bidsface_emotion_cnn.occlusion_running import run_batches
 from bidsface_emotion_cnn.occlusion_space import Space
-from bidsface_emotion_cnn.occlusion_windows import Batch, batches
+from bidsface_emotion_cnn.occlusion_windows import batches
 
 __all__ = ["brute_force_occlusion", "map_to_volume", "occlude_masks", "occlusion_map"]
 
-CACHED = 2**18
+CACHED = 2**19
 """Numbers that the windows of a batch hold at most on a CPU: what its cache has room for."""
 
 ON_GPU = 2**28
@@ -106,13 +108,10 @@ def occlusion_map(
     n_positions = int(np.prod(counts))
     changes = torch.empty((n_positions, len(network.logits)), dtype=torch.float64, device=where)
 
-    def work(some: Batch, space: Space) -> None:
-        changes.index_copy_(0, space.index(some.positions), network.changes(some, space, value))
-
     axes = network.axes(starts, size)
     with torch.inference_mode():
         network.prepare([axes])
-    run_batches(work, batches(axes, most), where)
+    run_batches(network, batches(axes, most), value, changes)
     difference = _probability_changes(network.logits, changes)
     return difference.T.reshape(-1, *counts)
 
@@ -164,12 +163,14 @@ def occlude_masks(
         network.prepare(list(small.values()))
         for row, axes in small.items():
             for one in batches(axes, lambda sizes: 1):
-                changes[row] = network.changes(one, Space(where), value, regions[row])[0]
-    found = _probability_changes(network.logits, changes)
+                space = Space(where)
+                found = [network.changes(one, space, value, regions[row])]
+                changes[row] = network.finish(found, space)[0]
+    differences = _probability_changes(network.logits, changes)
     if large:
         volumes = (np.where(regions[row], value, values) for row in large)
-        found[large] = _forward_changes(model, values, volumes, where, batch, dtype)
-    return found
+        differences[large] = _forward_changes(model, values, volumes, where, batch, dtype)
+    return differences
 
 
 def brute_force_occlusion(
@@ -253,11 +254,18 @@ def _network(
 ) -> tuple[Network, torch.device]:
     """Return the network over the volume, and the device that it is on."""
     where, layers = torch.device(device), read_layers(model)
-    with torch.inference_mode():
+    with torch.inference_mode(), _exact(where):
         tensor = torch.tensor(values, dtype=_dtype(model, dtype), device=where)
         network = Network(layers, tensor)
         require_same_output(model, layers, tensor)
         return network, where
+
+
+def _exact(device: torch.device) -> AbstractContextManager[None]:
+    """Compute convolutions on a GPU in full single precision."""
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 def _probability_changes(logits: Tensor, changes: Tensor) -> NDArray[np.float64]:
@@ -276,7 +284,7 @@ def _forward_changes(
 ) -> NDArray[np.float64]:
     """Return changes of probabilities by full forward passes, (n_volumes, n_classes)."""
     kind = _dtype(model, dtype)
-    with torch.inference_mode(), evaluated(model, kind, device) as network:
+    with torch.inference_mode(), _exact(device), evaluated(model, kind, device) as network:
 
         def logits(some: list[NDArray[np.floating]]) -> Tensor:
             tensor = torch.from_numpy(np.stack(some)).to(dtype=kind, device=device)

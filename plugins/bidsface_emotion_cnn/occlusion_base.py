@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.nn import functional
 
 from bidsface_emotion_cnn.occlusion_layers import Reaches
 from bidsface_emotion_cnn.occlusion_windows import Axis, Batch
@@ -40,9 +39,10 @@ class Base:
         if self.x is None:
             return
         pairs = [self._margin(axis, all_axes) for axis in range(3)]
-        widths = [width for pair in reversed(pairs) for width in pair]
-        padded = functional.pad(self.x[0], widths)
-        self.values = padded.permute(1, 2, 3, 0).contiguous()
+        shape = [low + n + high for (low, high), n in zip(pairs, self.x.shape[2:], strict=True)]
+        inside = [slice(low, low + n) for (low, _), n in zip(pairs, self.x.shape[2:], strict=True)]
+        self.values = self.x.new_zeros(*shape, self.x.shape[1])
+        self.values[tuple(inside)] = self.x[0].permute(1, 2, 3, 0)
         self.margins, self.x = tuple(low for low, _ in pairs), None
 
     def _margin(self, axis: int, all_axes: Sequence[Axes]) -> tuple[int, int]:
@@ -68,18 +68,16 @@ class Base:
     def windows(self, batch: Batch) -> Tensor:
         """Return a view of the windows of a batch, (*size, *boxes per axis, channels)."""
         distances = self.values.stride()
-        offset, between, counts = 0, [], []
+        offset, between = 0, []
         for axis, part in enumerate(batch.parts):
-            starts = part.starts[self.level]
-            first, step = int(starts[0]), int(starts[1] - starts[0]) if len(starts) > 1 else 0
+            first, step = part.first[self.level], part.step[self.level]
             if self.reaches is not None:
                 reach = self.reaches[axis]
                 first, step = reach.stride * first - reach.padding, reach.stride * step
             offset += (first + self.margins[axis]) * distances[axis]
             between.append(step * distances[axis])
-            counts.append(len(starts))
         return self.values.as_strided(
-            (*self.size(batch), *counts, self.values.shape[3]),
+            (*self.size(batch), *batch.boxes, self.values.shape[3]),
             (*distances[:3], *between, 1),
             offset,
         )

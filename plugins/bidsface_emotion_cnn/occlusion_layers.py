@@ -51,8 +51,9 @@ class Pointwise(Layer):
     bias: Tensor
 
     def whole(self, x: Tensor) -> Tensor:  # noqa: D102
-        flat = torch.addmm(self.bias[:, None], self.weight, x.reshape(x.shape[1], -1))
-        return flat.reshape(1, -1, *x.shape[2:])
+        flat = x.permute(0, 2, 3, 4, 1).reshape(-1, x.shape[1])
+        found = torch.addmm(self.bias, flat, self.weight.T)
+        return found.view(1, *x.shape[2:], -1).permute(0, 4, 1, 2, 3)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +30,9 @@ from bidsface_emotion_cnn.occlusion_layers import (
 from bidsface_emotion_cnn.occlusion_levels import Integers, Level
 from bidsface_emotion_cnn.occlusion_pooling import (
     AveragePoolStep,
+    DivisionStep,
     FlattenStep,
-    GlobalAverageStep,
+    GlobalSumStep,
     Grid,
     MaximumPoolStep,
     SkipEndStep,
@@ -68,6 +67,9 @@ class Network:
     Attributes
     ----------
     steps : list of Step
+        What is done to windows of a batch.
+    last : list of Step
+        The rest, which may be done to many batches at once.
     levels : list of triples of Level
     channels : list of int
         The most channels that a level has.
@@ -81,7 +83,7 @@ class Network:
     """
 
     def __init__(self, layers: Sequence[Layer], volume: Tensor) -> None:
-        self.x = volume[None, None]
+        self.x = volume[None, ..., None].permute(0, 4, 1, 2, 3)
         self.bases: list[Base] = []
         self.volume = self._base(0)
         self.form: Form = "change"
@@ -99,6 +101,7 @@ class Network:
             )
         self.logits = self.x.reshape(-1).double()
         del self.x, self.left
+        self.steps, self.last = _divided(self.steps)
 
     # Building
 
@@ -129,6 +132,8 @@ class Network:
         if layer.needs is not None:
             self._turn(layer.needs)
         layer = layer.to(self.x.dtype, self.x.device)
+        if self.x.dtype == torch.float32:  # for which torch has fast convolutions
+            self.x = self.x.contiguous(memory_format=torch.channels_last_3d)
         try:
             ADDERS[type(layer)](self, layer, coming)
         except RuntimeError as error:
@@ -180,7 +185,7 @@ class Network:
     def _global_average(self, layer: GlobalAverage, coming: Form) -> None:
         n = int(np.prod(self.grid))
         self._grow(layer.whole(self.x.double()), None)
-        self.steps.append(GlobalAverageStep(n))
+        self.steps += [GlobalSumStep(), DivisionStep(n)]
 
     def _flatten(self, layer: Flatten, coming: Form) -> None:
         n, source = int(np.prod(self.grid)), self.level
@@ -233,7 +238,7 @@ class Network:
     def changes(
         self, batch: Batch, space: Space, value: float, mask: NDArray[np.bool_] | None = None
     ) -> Tensor:
-        """Return changes of the logits, (n_boxes, n_classes).
+        """Return changes of what the last steps start from, (1, n_boxes, channels).
 
         Parameters
         ----------
@@ -253,6 +258,13 @@ class Network:
             x.mul_(kept.view(x.shape))
         space.clear_outside(x, 0)
         for step in self.steps:
+            x = step(x, space)
+        return x if self.last else x.clone()
+
+    def finish(self, found: Sequence[Tensor], space: Space) -> Tensor:
+        """Return changes of the logits, (n_boxes, n_classes), from `changes` of batches."""
+        x = torch.cat(list(found), dim=1)
+        for step in self.last:
             x = step(x, space)
         return x[0].double()
 
@@ -288,33 +300,12 @@ def _levels(
     return x, y, z
 
 
-def run_batches(
-    work: Callable[[Batch, Space], None], batches: Iterable[Batch], device: torch.device
-) -> None:
-    """Work off batches; on the CPU with as many threads as torch uses, each for whole batches.
+def _divided(steps: list[Step]) -> tuple[list[Step], list[Step]]:
+    """Return steps, and apart from them the last ones if these need no batch.
 
-    The operations of a batch are too small to be divided among threads.
+    Operations on one vector per box are so small that they are best done to many batches at once.
     """
-    waiting = deque(batches)
-
-    def worker() -> None:
-        with torch.inference_mode():
-            space = Space(device)
-            while waiting:
-                try:
-                    batch = waiting.popleft()
-                except IndexError:  # another thread took the last one
-                    return
-                work(batch, space)
-
-    n_threads = torch.get_num_threads()
-    n_workers = min(n_threads, len(waiting)) if device.type == "cpu" else 1
-    if n_workers <= 1:
-        worker()
-        return
-    try:
-        with ThreadPoolExecutor(n_workers, None, torch.set_num_threads, (1,)) as pool:
-            for done in [pool.submit(worker) for _ in range(n_workers)]:
-                done.result()
-    finally:
-        torch.set_num_threads(n_threads)
+    at = next((k for k, step in enumerate(steps) if isinstance(step, DivisionStep)), len(steps))
+    if all(isinstance(step, PointwiseStep) for step in steps[at + 1 :]):
+        return steps[:at], steps[at:]
+    return steps, []

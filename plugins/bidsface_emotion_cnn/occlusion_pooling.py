@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from math import prod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bidsface_emotion_cnn.occlusion_base import Base
 from bidsface_emotion_cnn.occlusion_layers import Reaches
-from bidsface_emotion_cnn.occlusion_space import Space
-from bidsface_emotion_cnn.occlusion_steps import Depthwise, Kernel, Slices, kernel_step
-from bidsface_emotion_cnn.occlusion_windows import clipped, outside_rows
+from bidsface_emotion_cnn.occlusion_space import Space, fill_outside
+from bidsface_emotion_cnn.occlusion_steps import Slices, kernel_step
+from bidsface_emotion_cnn.occlusion_windows import outside_runs
 
 Grid = tuple[int, int, int]
 
@@ -52,11 +53,7 @@ class AveragePoolStep:
         sizes = [reach.kernel for reach in reaches]
         n_channels = x.shape[1]
         weight = x.new_ones(n_channels, 1, *sizes)
-        self.kernel: Kernel = (
-            kernel_step(weight, n_channels, reaches, place, None)
-            if n_channels > 1
-            else Depthwise(weight.reshape(-1, 1), reaches, *place, None)
-        )
+        self.kernel = kernel_step(weight, n_channels, reaches, place, None)
 
     def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
         x = self.kernel(x, space)
@@ -105,18 +102,16 @@ class MaximumPoolStep:
         field, outside, places = self.base.size(batch), [], []
         for axis, (part, reach) in enumerate(zip(batch.parts, self.reaches, strict=True)):
             start, _ = reach.field(part.starts[self.target], part.sizes[self.target])
-            outside.append(clipped(start, field[axis], self.grid[axis], 1)[1])
+            outside.append(outside_runs(start, field[axis], self.grid[axis]))
             places.append(int(part.starts[self.source, 0] - start[0]))
         before = self.base.windows(batch)
-        flat = space.spare((int(np.prod(field)) * batch.n, x.shape[2]), x.dtype)
+        flat = space.spare((prod(field) * batch.n, x.shape[2]), x.dtype)
         flat.view(before.shape).copy_(before)
         everything = flat.view(*field, *x.shape[1:])
         window = batch.size(self.source)
         to, source = overlap(field, window, (places[0], places[1], places[2]))
         everything[to] = x.view(*window, *x.shape[1:])[source]
-        beyond = outside_rows(outside, batch, field)
-        if len(beyond):
-            flat.index_fill_(0, space.index(beyond), -torch.inf)
+        fill_outside(flat.view(before.shape), outside, -torch.inf)
         return everything, field
 
 
@@ -130,14 +125,21 @@ def overlap(whole: Grid, part: Grid, place: Grid) -> tuple[Slices, Slices]:
     return (to[0], to[1], to[2]), (source[0], source[1], source[2])
 
 
-class GlobalAverageStep:
-    """Mean over the whole grid of `n` elements, of changes, from here on in double precision."""
+class GlobalSumStep:
+    """Sum over the whole grid, of changes."""
+
+    def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
+        return x.sum(dim=0, keepdim=True)
+
+
+class DivisionStep:
+    """Division by the number of elements, from here on in double precision."""
 
     def __init__(self, n: int) -> None:
         self.n = n
 
     def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
-        return x.sum(dim=0, keepdim=True).double() / self.n
+        return x.double() / self.n
 
 
 class FlattenStep:

@@ -32,7 +32,7 @@ from bidsface_emotion_cnn.occlusion_levels import Reach
 
 Grid = tuple[int, int, int]
 
-MIDDLE = 32
+MIDDLE = 16
 """Voxels per axis on which a network is compared with its layers."""
 
 TOLERANCE = 1e-3

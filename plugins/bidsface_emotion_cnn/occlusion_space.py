@@ -6,6 +6,7 @@ Used again and again, they stay in the processor's cache, and views of them can 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bidsface_emotion_cnn.occlusion_windows import Batch
+from bidsface_emotion_cnn.occlusion_windows import Batch, Run
 
 SPARE = 2
 MOST_VIEWS = 1024
@@ -38,13 +39,11 @@ class Space:
         self.saved: list[Tensor] = []
         self._blocks: dict[tuple[int, torch.dtype], Tensor] = {}
         self._current = 0
-        self._outside: dict[int, Tensor] = {}
         self._views: dict[Any, Any] = {}
 
     def begin(self, batch: Batch) -> None:
         """Turn to another batch."""
         self.batch = batch
-        self._outside.clear()
         self.saved.clear()
 
     def index(self, values: NDArray[np.int64]) -> Tensor:
@@ -53,11 +52,10 @@ class Space:
 
     def clear_outside(self, x: Tensor, level: int) -> None:
         """Set what lies outside the grid to 0."""
-        if level not in self._outside:
-            self._outside[level] = self.index(self.batch.outside(level))
-        outside = self._outside[level]
-        if len(outside):
-            x.view(-1, x.shape[-1]).index_fill_(0, outside, 0.0)
+        outside = self.batch.outside(level)
+        if any(outside):
+            shape = (*self.batch.size(level), *self.batch.boxes, x.shape[-1])
+            fill_outside(x.view(shape), outside, 0.0)
 
     def following(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Return memory for the output of a step; its input stays as it is."""
@@ -82,9 +80,18 @@ class Space:
         return self._views[key]
 
     def _block(self, which: int, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        n = int(np.prod(shape))
+        n = prod(shape)
         block = self._blocks.get((which, dtype))
         if block is None or block.numel() < n:
             self._views.clear()
             block = self._blocks[which, dtype] = torch.empty(n, dtype=dtype, device=self.device)
         return block[:n].view(*shape)
+
+
+def fill_outside(x: Tensor, outside: Sequence[Sequence[Run]], value: float) -> None:
+    """Fill those elements of windows, (*size, *boxes per axis, channels), that lie outside."""
+    for axis, runs in enumerate(outside):
+        for element, boxes in runs:
+            index: list[int | slice] = [slice(None)] * 6
+            index[axis], index[3 + axis] = element, boxes
+            x[tuple(index)].fill_(value)

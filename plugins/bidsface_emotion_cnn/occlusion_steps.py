@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from math import prod
 
 import numpy as np
 import torch
@@ -120,7 +121,7 @@ class Kernel:
 
     def __call__(self, x: Tensor, space: Space) -> Tensor:  # noqa: D102
         size = space.batch.size(self.target)
-        n_elements, n_channels = int(np.prod(size)), self.weight.shape[-1]
+        n_elements, n_channels = prod(size), self.weight.shape[-1]
         out = space.following((n_elements, x.shape[1], n_channels), x.dtype)
         if self.base is not None:
             before = self.base.windows(space.batch)
@@ -138,11 +139,15 @@ class Kernel:
 
     def geometry(self, space: Space) -> tuple[tuple[int, int, int], ...]:
         """Return, per dimension, the offset of the windows, and their sizes."""
-        batch = space.batch
-        starts = zip(self.reaches, batch.start(self.source), batch.start(self.target), strict=True)
-        offsets = (reach.offset(start_in, start_out) for reach, start_in, start_out in starts)
-        sizes = zip(offsets, batch.size(self.source), batch.size(self.target), strict=True)
-        return tuple(sizes)
+        source, target = self.source, self.target
+        return tuple(
+            (
+                reach.offset(part.first[source], part.first[target]),
+                part.sizes[source],
+                part.sizes[target],
+            )
+            for reach, part in zip(self.reaches, space.batch.parts, strict=True)
+        )
 
     def connections(self, geometry: tuple[tuple[int, int, int], ...]) -> list[Connection]:
         """Return what all taps connect."""
@@ -184,7 +189,7 @@ class Depthwise(Kernel):
         geometry = self.geometry(space)
 
         def views() -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-            inputs = x.view(*(sizes[1] for sizes in geometry), *x.shape[1:])
+            inputs = x.unflatten(0, [sizes[1] for sizes in geometry])
             outputs = out.view(*(sizes[2] for sizes in geometry), *out.shape[1:])
             taps = self.connections(geometry)
             return (
@@ -199,10 +204,16 @@ class Depthwise(Kernel):
             torch._foreach_addcmul_(*found)
 
 
-class DepthwiseProduct(Kernel):
-    """Every channel by itself, by one product of matrices per channel: few calls, for GPUs."""
+class DepthwiseProduct(Depthwise):
+    """The same by one product of matrices per channel, for small windows: few calls, for GPUs."""
+
+    MOST = 2**24
+    """Numbers in the matrices."""
 
     def add(self, x: Tensor, out: Tensor, space: Space) -> None:  # noqa: D102
+        if x.shape[0] * out.shape[0] * out.shape[2] > self.MOST:
+            super().add(x, out, space)
+            return
         x = repeated(x, out.shape[2])
         product = torch.bmm(self.matrix(self.geometry(space)), x.permute(2, 0, 1))
         out.add_(product.permute(1, 2, 0))
@@ -213,6 +224,8 @@ class DepthwiseProduct(Kernel):
 
 def repeated(x: Tensor, n_channels: int) -> Tensor:
     """Return channels as often as a depthwise layer with several outputs per channel needs."""
+    if x.shape[2] == 1:
+        return x.expand(-1, -1, n_channels)
     times = n_channels // x.shape[2]
     return x if times == 1 else x.repeat_interleave(times, dim=2)
 
@@ -228,24 +241,6 @@ class Dense(Kernel):
             part = inputs[source]
             change = part.reshape(-1, x.shape[2]) @ self.weight[tap]
             outputs[to].add_(change.view(*part.shape[:-1], -1))
-
-
-class FewChannels(Dense):
-    """A kernel over few input channels: one product of matrices per output of a small window."""
-
-    MOST = 512
-
-    def add(self, x: Tensor, out: Tensor, space: Space) -> None:  # noqa: D102
-        n_inputs, n_boxes, n_channels = x.shape
-        if n_inputs * n_channels > self.MOST:
-            super().add(x, out, space)
-            return
-        inputs = x.permute(1, 0, 2).reshape(1, n_boxes, n_inputs * n_channels)
-        matrix = self.matrix(self.geometry(space))
-        out.baddbmm_(inputs.expand(len(matrix), -1, -1), matrix)
-
-    def arranged(self, matrix: Tensor) -> Tensor:  # noqa: D102
-        return matrix.reshape(len(matrix), -1, matrix.shape[-1])
 
 
 def kernel_step(
@@ -265,7 +260,7 @@ def kernel_step(
     """
     n_out, n_each = weight.shape[:2]
     flat = weight.reshape(n_out, n_each, -1)
-    if n_each == 1 and groups > 1:
+    if n_each == 1:
         taps = flat[:, 0].T.contiguous()
         kind: type[Kernel] = Depthwise if taps.device.type == "cpu" else DepthwiseProduct
         return kind(taps, reaches, *place, base)
@@ -273,4 +268,4 @@ def kernel_step(
     each = torch.arange(groups)
     full[each, :, each] = flat.reshape(groups, n_out // groups, n_each, -1)
     taps = full.reshape(n_out, groups * n_each, -1).permute(2, 1, 0).contiguous()
-    return (FewChannels if taps.shape[1] <= 4 else Dense)(taps, reaches, *place, base)
+    return Dense(taps, reaches, *place, base)

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bidsface_emotion_cnn.occlusion_levels import Integers, Level, axis_windows
+
+Run = tuple[int, slice]
+"""An element of windows, and positions for which it lies outside the grid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,28 +30,35 @@ class AxisPart:
     members : ndarray of shape (m,)
         Positions along the axis.
     starts : ndarray of shape (L, m)
-        Starts of their windows.
+        Starts of their windows, at regular distances.
+    first, step : tuple of L ints
+        The first start, and the distance.
     sizes : tuple of L ints
     rows : tuple of L ndarrays of shape (size, m)
         Where the windows' elements lie in the flat grid, as far as this axis tells. Elements
         outside have the row of the nearest element inside.
-    outside : tuple of L ndarrays of shape (size, m), or None where all lie inside
+    outside : tuple of L tuples of Run
+        Which elements lie outside.
     """
 
     members: Integers
     starts: Integers
+    first: tuple[int, ...]
+    step: tuple[int, ...]
     sizes: tuple[int, ...]
     rows: tuple[Integers, ...]
-    outside: tuple[NDArray[np.bool_] | None, ...]
+    outside: tuple[tuple[Run, ...], ...]
 
 
-def clipped(
-    starts: Integers, size: int, n: int, step: int
-) -> tuple[Integers, NDArray[np.bool_] | None]:
-    """Return rows (size, m) of windows in a grid of n elements, and which lie outside."""
-    places = np.arange(size)[:, None] + starts
-    outside = (places < 0) | (places >= n)
-    return np.clip(places, 0, n - 1) * step, outside if outside.any() else None
+def outside_runs(starts: Integers, size: int, n: int) -> tuple[Run, ...]:
+    """Return which elements of windows, (m,) rising starts, lie outside a grid of n elements."""
+    runs = []
+    for element in range(size):
+        before = int(np.searchsorted(starts, -element))
+        behind = int(np.searchsorted(starts, n - element))
+        runs += [(element, slice(0, before))] if before else []
+        runs += [(element, slice(behind, None))] if behind < len(starts) else []
+    return tuple(runs)
 
 
 class Axis:
@@ -94,17 +103,15 @@ class Axis:
             high = max(int(np.minimum(size, level.n - first).max()), low + 1)
             first += low
             sizes.append(high - low)
-            row, out = clipped(first, high - low, level.n, self.steps[index])
-            rows.append(row)
-            outside.append(out)
-        return AxisPart(members, starts, tuple(sizes), tuple(rows), tuple(outside))
-
-
-def spread(parts: Sequence[NDArray[Any]], combine: np.ufunc) -> NDArray[Any]:
-    """Combine arrays (size, m) of three axes: flat over elements of windows, then positions."""
-    x, y, z = parts
-    both = combine(x[:, None, None, :, None, None], y[None, :, None, None, :, None])
-    return combine(both, z[None, None, :, None, None, :]).reshape(-1)
+            places = np.arange(high - low)[:, None] + first
+            rows.append(np.clip(places, 0, level.n - 1) * self.steps[index])
+            outside.append(outside_runs(first, high - low, level.n))
+        first_starts = tuple(starts[:, 0].tolist())
+        step = starts[:, 1] - starts[:, 0] if len(members) > 1 else np.zeros_like(starts[:, 0])
+        steps = tuple(step.tolist())
+        return AxisPart(
+            members, starts, first_starts, steps, tuple(sizes), tuple(rows), tuple(outside)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +132,7 @@ class Batch:
     @cached_property
     def n(self) -> int:
         """The number of boxes."""
-        return int(np.prod([len(part.members) for part in self.parts]))
+        return int(np.prod(self.boxes))
 
     @cached_property
     def positions(self) -> Integers:
@@ -140,29 +147,24 @@ class Batch:
 
     def start(self, level: int) -> tuple[int, int, int]:
         """Return the start of the first box's window at a level."""
-        x, y, z = (int(part.starts[level, 0]) for part in self.parts)
+        x, y, z = (part.first[level] for part in self.parts)
+        return x, y, z
+
+    @cached_property
+    def boxes(self) -> tuple[int, int, int]:
+        """The number of boxes along each axis."""
+        x, y, z = (len(part.members) for part in self.parts)
         return x, y, z
 
     def rows(self, level: int) -> Integers:
         """Return where the windows' elements lie in the level's flat grid, (size * n,)."""
-        return spread([part.rows[level] for part in self.parts], np.add)
+        x, y, z = (part.rows[level] for part in self.parts)
+        both = x[:, None, None, :, None, None] + y[None, :, None, None, :, None]
+        return (both + z[None, None, :, None, None, :]).reshape(-1)
 
-    def outside(self, level: int) -> Integers:
-        """Return which elements of `rows` lie outside the grid."""
-        return outside_rows([part.outside[level] for part in self.parts], self, self.size(level))
-
-
-def outside_rows(
-    outside: Sequence[NDArray[np.bool_] | None], batch: Batch, size: tuple[int, int, int]
-) -> Integers:
-    """Return which elements of windows lie outside in any dimension, given each dimension's."""
-    if all(part is None for part in outside):
-        return np.empty(0, dtype=np.int64)
-    known = [
-        np.zeros((wide, len(part.members)), dtype=bool) if one is None else one
-        for one, part, wide in zip(outside, batch.parts, size, strict=True)
-    ]
-    return np.flatnonzero(spread(known, np.logical_or))
+    def outside(self, level: int) -> tuple[tuple[Run, ...], ...]:
+        """Return which elements of the windows lie outside the grid, as far as each axis tells."""
+        return tuple(part.outside[level] for part in self.parts)
 
 
 def batches(
