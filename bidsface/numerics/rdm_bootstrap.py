@@ -67,7 +67,8 @@ def bootstrap_comparison(
     :math:`v = \frac{n}{n-1} v_p + \frac{k}{k-1} v_c - \frac{nk}{(n-1)(k-1)}(v_{pc} - v_p - v_c)`
     with n participants and k conditions, kept between the larger of its first two terms and
     :math:`v_{pc}`; the interval is then a t interval with min(n, k) - 1 degrees of freedom (Schütt
-    et al. 2023, eLife 12:e82566).
+    et al. 2023, eLife 12:e82566). Intervals end where similarities (-1 and 1) and their differences
+    do.
 
     Parameters
     ----------
@@ -101,14 +102,15 @@ def bootstrap_comparison(
         limits = _Corrected(used, data.n_participants, data.n_conditions, level)
     else:
         limits = _Percentiles(used[0], level)
-    low, high = limits(value, np.eye(len(value)))
+    low, high = np.clip(limits(value, np.eye(len(value))), -1.0, 1.0)
     every = [limits(value, np.eye(len(value)) - row) for row in np.eye(len(value))]
+    lower, upper = np.clip(np.stack(every, axis=2), -2.0, 2.0)
     return Comparison(
         value,
         low,
         high,
-        np.stack([ends[0] for ends in every], axis=1),
-        np.stack([ends[1] for ends in every], axis=1),
+        lower,
+        upper,
         len(used[0]),
     )
 

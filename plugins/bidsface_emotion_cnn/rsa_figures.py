@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,12 @@ MOST_PANELS = 12
 PANEL_COLUMNS = 4
 MOST_NUMBERS = 6
 """Classes up to which cells of a heat map carry their values."""
+
+MOST_NAMES = 8
+"""Classes up to which their names stand beside their places; numbers stand there for more."""
+
+LETTER = 0.085
+"""Width of an average letter of a title (inches)."""
 
 BAND = "#d0d7de"
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
@@ -47,11 +54,13 @@ def rdm_figure(rdms: Mapping[str, Floats], classes: Sequence[str], label: str) -
         for number, (ax, (name, rdm)) in enumerate(zip(axes, shown.items(), strict=True)):
             picture = np.where(np.eye(len(rdm), dtype=bool), np.nan, rdm)
             image = ax.imshow(picture, cmap="viridis", vmin=low, vmax=high)
-            ax.set_title(name, fontsize=8)
+            ax.set_title(_title(name, _side(len(shown))), fontsize=8)
             ax.spines[:].set_visible(False)
             ax.tick_params(length=0, labelsize=7)
-            lowest = number + _n_columns(len(shown)) >= len(shown)
-            leftmost = number % _n_columns(len(shown)) == 0
+            n_columns = _n_columns(len(shown))
+            # Only the last row, though it may be short: names below others would tear rows apart.
+            lowest = number // n_columns == (len(shown) - 1) // n_columns
+            leftmost = number % n_columns == 0
             ticks, nothing = range(len(classes)), [""] * len(classes)
             ax.set_xticks(ticks, classes if lowest else nothing, rotation=90)
             ax.set_yticks(ticks, classes if leftmost else nothing)
@@ -85,12 +94,18 @@ def scaling_figure(
     classes : sequence of str
     """
     shown = dict(list(places.items())[:MOST_PANELS])
+    names, key = list(classes), ""
+    if len(classes) > MOST_NAMES:
+        names = [str(number) for number in range(1, len(classes) + 1)]
+        key = ", ".join(f"{number} {name}" for number, name in zip(names, classes, strict=True))
+    lines = textwrap.wrap(key, 110)
     with style():
-        figure, axes = _grid(len(shown), 0.25)
+        figure, axes = _grid(len(shown), 0.25 + 0.14 * len(lines))
+        figure.supxlabel("\n".join(lines), fontsize=7)
         for ax, (name, points) in zip(axes, shown.items(), strict=True):
             share = shares[name]
             title = name if np.isnan(share) else f"{name} ({100 * share:.0f} %)"
-            ax.set_title(title, fontsize=8)
+            ax.set_title(_title(title, _side(len(shown))), fontsize=8)
             reach = 1.25 * max(float(np.abs(points).max()), 1e-12)
             ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
             ax.axhline(0, color=BAND, linewidth=0.6, zorder=0)
@@ -101,7 +116,7 @@ def scaling_figure(
                 side = "right" if x > 0 else "left"
                 shift = (-5 if x > 0 else 5, 0)
                 ax.annotate(
-                    classes[number],
+                    names[number],
                     (x, y),
                     shift,
                     textcoords="offset points",
@@ -151,13 +166,17 @@ def model_figure(panels: Mapping[str, Sequence[ModelBar]], label: str) -> Figure
     names = list(dict.fromkeys(bar.name for bars in panels.values() for bar in bars))
     columns = min(PANEL_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
+    room = (WIDTH - LETTER * max(map(len, names))) / columns
+    titles = {model: _title(model, room) for model in panels}
+    lines = 1 + max(title.count("\n") for title in titles.values())
     with style():
-        figure = Figure(figsize=(WIDTH, rows * (0.95 + 0.27 * len(names))), layout="constrained")
+        height = rows * (0.8 + 0.15 * lines + 0.27 * len(names))
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for ax in axes.flat[len(panels) :]:
             ax.set_axis_off()
         for number, (ax, (model, bars)) in enumerate(zip(axes.flat, panels.items(), strict=False)):
-            ax.set_title(model)
+            ax.set_title(titles[model], fontsize=8.5)
             ax.axvline(0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
             for bar in bars:
                 _draw_bar(ax, bar, names.index(bar.name), PALETTE[0])
@@ -176,6 +195,8 @@ def _draw_bar(ax: Axes, bar: ModelBar, row: int, colour: str) -> None:
     low, high = bar.band
     if np.isfinite([low, high]).all():
         ax.barh(row, high - low, left=low, height=0.8, color=BAND, zorder=0)
+        # Its ends are seen also where it is narrow.
+        ax.vlines([low, high], row - 0.4, row + 0.4, color=FAINT, linewidth=1.0, zorder=2)
     ax.barh(row, bar.value, height=0.5, color=colour, alpha=0.3, zorder=1)
     ax.plot(bar.points, np.full(len(bar.points), row), ".", color=FAINT, markersize=3.5, zorder=2)
     ax.plot(bar.interval, [row, row], color=colour, linewidth=1.8, zorder=3)
@@ -194,11 +215,21 @@ def _grid(n_panels: int, margin: float) -> tuple[Figure, list[Axes]]:
     """Return a figure of square panels, with room (inches) for what stands beside them."""
     n_columns = _n_columns(n_panels)
     n_rows = -(-n_panels // n_columns)
-    # A few panels do not fill the width: they would be too tall.
-    width = WIDTH if n_columns > 2 else WIDTH * (0.35 + 0.25 * n_columns)
-    side = (width - margin - 0.8) / n_columns
-    figure = Figure(figsize=(width, n_rows * (side + 0.3) + margin), layout="constrained")
+    side = _side(n_panels)
+    width = n_columns * side + margin + 0.8
+    height = n_rows * (side + 0.45) + margin
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
     for ax in axes[n_panels:]:
         ax.set_axis_off()
     return figure, axes[:n_panels]
+
+
+def _side(n_panels: int) -> float:
+    """Return the side of a square panel (inches); a few panels do not fill the width."""
+    return {1: 2.6, 2: 2.4, 3: 1.9}.get(n_panels, 1.45)
+
+
+def _title(text: str, inches: float) -> str:
+    """Break a title into lines that fit a panel."""
+    return textwrap.fill(text, max(8, int(inches / LETTER)))

@@ -83,8 +83,8 @@ def find_group_spheres(
         for name, model in models.items()
     }
     entities = shared([own[RDMS].entities for own in maps.values()])
-    where = f"spheres of {light.radius:g} mm, {len(maps)} participants,"
-    what = f"mean {STATISTICS[options.statistic].description}"
+    where = f"spheres of {light.radius:g} mm"
+    what = f"mean over {len(maps)} participants of {STATISTICS[options.statistic].description}"
     return GroupSpheres(tuple(maps), voxels, tests, entities, what, where), notes
 
 

@@ -52,8 +52,8 @@ def group_figures(
         for model, test in spheres.tests.items():
             title = f"RSA searchlight, task {found.task}, mean of {people}: {model}"
             entities = {**spheres.entities, "contrast": model}
-            where = spheres.where.rstrip(",")
-            yield sphere_figure(test, spheres.voxels, (title, where), entities, options, background)
+            words = (title, spheres.where)
+            yield sphere_figure(test, spheres.voxels, words, entities, options, background)
 
 
 def _models(found: GroupTask, options: RsaOptions) -> Figure:

@@ -219,6 +219,6 @@ def warnings(found: Sequence[TaskRdms]) -> Iterator[str]:
 def unreachable(what: str, smallest: float) -> str:
     """Return that a test cannot reach the usual level."""
     return (
-        f"{what}: the smallest p that permuting {what.rsplit(' ', 1)[-1]}'s classes can reach is "
-        f"{smallest:.3g}, since there are few orders of them, or many that do not change the model"
+        f"{what}: the smallest p that permuting the model's classes can reach is {smallest:.3g}, "
+        "since there are few orders of them, or many that do not change the model"
     )
