@@ -70,9 +70,10 @@ class Reliability:
         """
         bins = BINNINGS[binning](np.asarray(confidence, np.float64), n_bins)
         filled, places, counts = np.unique(bins, return_inverse=True, return_counts=True)
-        sums = (np.bincount(places, weights=part) for part in (confidence, correct))
-        means = [part / counts for part in sums]
-        return cls(filled, *means, counts.astype(np.float64))
+        mean_confidence, accuracy = (
+            np.bincount(places, weights=part) / counts for part in (confidence, correct)
+        )
+        return cls(filled, mean_confidence, accuracy, counts.astype(np.float64))
 
     @property
     def expected_error(self) -> float:

@@ -95,7 +95,8 @@ def circular_shift_test(
     """
     film = _Film.of(codes, runs, times, unit)
     per_volume = _volume_statistics(probabilities, codes)
-    sums = np.stack([np.bincount(film.units, one) for one in per_volume.T], axis=1)
+    columns = [np.bincount(film.units, weights=one) for one in per_volume.T]
+    sums = np.stack(columns, axis=1).astype(np.float64)
     segments = list(_segment_tables(film, sums, probabilities.shape[1]))
     shifts = _draw_shifts([len(table) for table, _ in segments], n_shifts, seed)
     totals = np.sum([table[drawn] for (table, _), drawn in zip(segments, shifts.T, strict=True)], 0)

@@ -134,18 +134,20 @@ class Evaluation:
         resampled = Scores.of(
             np.tensordot(_weights(len(names), settings, seed), by_person, axes=(1, 0))
         )
-        intervals = [
+        accuracy, balanced_accuracy, recalls = (
             Interval(*percentile_interval(draws, len(names), settings.level))
             for draws in (resampled.accuracy, resampled.balanced_accuracy, resampled.recalls)
-        ]
+        )
         return cls(
-            held_out,
-            names,
-            by_person.sum(axis=0),
-            Scores.of(by_person.sum(axis=0)),
-            Scores.of(_count(held_out, held_out.folds, len(held_out.fold_names))),
-            people,
-            *intervals,
+            held_out=held_out,
+            participant_codes=names,
+            confusion=by_person.sum(axis=0),
+            pooled=Scores.of(by_person.sum(axis=0)),
+            folds=Scores.of(_count(held_out, held_out.folds, len(held_out.fold_names))),
+            people=people,
+            accuracy=accuracy,
+            balanced_accuracy=balanced_accuracy,
+            recalls=recalls,
             auc=bootstrap_auc(
                 held_out.probabilities,
                 held_out.codes,

@@ -41,7 +41,7 @@ def roc_figure(items: Sequence[Evaluated]) -> Figure:
     with style():
         many = max(len(item.classes) for item in shown) > MANY_CLASSES
         height = 0.6 + 0.95 * WIDTH / max(len(shown), 2)
-        height += 0.075 * max(len(item.classes) for item in shown) if many else 0
+        height += 0.4 + 0.07 * max(len(item.classes) for item in shown) if many else 0
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots(1, max(len(shown), 2), sharex=True, sharey=True)
         for ax, item in zip(axes, shown, strict=False):
@@ -70,9 +70,10 @@ def _draw_curves(ax: Axes, item: Evaluated, many: bool) -> None:
             label=f"{name} {found.auc[code]:.2f}{interval}",
         )
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="false positive rate")
+    ax.set_anchor("N")
     title = f"{item.estimator}, {HELD_OUT[item.scheme]}\nmean area {found.macro:.2f}"
     ax.set_title(title + _range(found.macro_low, found.macro_high), fontsize=8)
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 2}
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 2}
     place = below if many else {"loc": "lower right"}
     ax.legend(fontsize=5.5 if many else 6.5, handlelength=1.4, labelspacing=0.25, **place)
 

@@ -15,7 +15,8 @@ from bidsface_emotion_cnn.leakage_audit import NAMES
 def headline(item: Evaluated) -> str:
     """Say how well a classifier does under a split."""
     found = item.evaluation
-    interval = _interval(found.balanced_accuracy.low, found.balanced_accuracy.high)
+    ends = found.balanced_accuracy
+    interval = _interval(float(ends.low), float(ends.high))
     within = "" if interval == "n/a" else f" (95 % CI {interval})"
     p = "" if np.isnan(found.p) else f", {_p(found.p)}"
     return (
@@ -32,9 +33,9 @@ def evaluation_summary(items: Sequence[Evaluated]) -> Summary:
             "classifier": item.estimator,
             "split": NAMES[item.scheme],
             "balanced accuracy": _score(
-                item.evaluation.pooled.balanced_accuracy,
-                item.evaluation.balanced_accuracy.low,
-                item.evaluation.balanced_accuracy.high,
+                float(item.evaluation.pooled.balanced_accuracy),
+                float(item.evaluation.balanced_accuracy.low),
+                float(item.evaluation.balanced_accuracy.high),
             ),
             "chance": f"{item.evaluation.pooled.chance:.3f}",
             "p": "n/a" if np.isnan(item.evaluation.p) else f"{item.evaluation.p:.4f}",

@@ -125,8 +125,15 @@ def make_folds(
     if not 0 < test_share < 1:
         raise ValueError(f"test_share must be between 0 and 1, found {test_share:g}")
     units = participants if scheme == "participants" else runs
-    parts = [np.asarray(part, dtype=np.int64) for part in (codes, units)]
-    design = _Design(*parts, n_folds, test_share, seed, unit_names, class_names)
+    design = _Design(
+        codes=np.asarray(codes, dtype=np.int64),
+        units=np.asarray(units, dtype=np.int64),
+        n_folds=n_folds,
+        test_share=test_share,
+        seed=seed,
+        unit_names=unit_names,
+        class_names=class_names,
+    )
     return _SPLITTERS[scheme](design)
 
 
