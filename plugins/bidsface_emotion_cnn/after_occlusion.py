@@ -63,7 +63,7 @@ class ExplorationSettings:
     clustering: str = "k-means"
     coordinates: Mapping[str, Point] = field(default_factory=dict)
     repeat_vectors: Repeats = Repeats(10, 20)
-    repeat_embedding: Repeats = Repeats(5, 2)
+    repeat_embedding: Repeats = Repeats(5, 1)
 
 
 @dataclass(frozen=True, eq=False)

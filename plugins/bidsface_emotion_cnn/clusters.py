@@ -19,6 +19,9 @@ Labels = NDArray[np.intp]
 NOISE = -1
 """Label of points in no cluster."""
 
+FEWEST_SHUFFLES = 19
+"""From so many on there is a p-value of stability."""
+
 MOST_PAIRED = 3000
 """Silhouettes of more points than this are computed from a sample of so many."""
 
@@ -188,8 +191,11 @@ class Stability:
 
     @property
     def p(self) -> float:
-        """How often shuffled vectors give clusters as stable as these; NaN without shuffles."""
-        if not len(self.null):
+        """How often shuffled vectors give clusters as stable as these.
+
+        NaN with fewer than 19 shuffles, which cannot give a p of 0.05.
+        """
+        if len(self.null) < FEWEST_SHUFFLES:
             return float("nan")
         return float(permutation_p([self.mean], self.null)[0])
 

@@ -63,7 +63,10 @@ STABILITY_COLUMNS: Mapping[str, Column] = {
     "null_mean": Column("Mean agreement after shuffling the drops of each class over positions"),
     "null_max": Column("Largest mean agreement in a set of shuffled drops"),
     "n_shuffles": Column("Sets of shuffled drops"),
-    "p": Column("Share of the sets, the observed one included, that agree as well as this"),
+    "p": Column(
+        "Share of the sets, the observed one included, that agree as well as this; n/a with fewer "
+        "than 19 shuffles"
+    ),
 }
 
 
