@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from bidsface.anatomy import Atlas
 
 from bidsface.analysis import Figure, Model, ParticipantResults, Results
+from bidsface.anatomy import Atlas
 from bidsface.backgrounds import mean_background
 from bidsface.errors import InputError
 from bidsface.results import joined

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from bidsface.numerics.dissimilarity import correlation_rdm
-from bidsface.numerics.rdm_comparison import MantelTest, mantel_test, noise_ceiling
 from numpy.typing import NDArray
 
+from bidsface.numerics.dissimilarity import correlation_rdm
+from bidsface.numerics.rdm_comparison import MantelTest, mantel_test, noise_ceiling
 from bidsface_emotion_cnn.cross_validation import SchemeOutcome
 from bidsface_emotion_cnn.gathering import Cohort
 from bidsface_emotion_cnn.tools import Tools

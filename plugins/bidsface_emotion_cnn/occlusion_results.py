@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bidsface.anatomy import Atlas
 from numpy.typing import NDArray
 
 from bidsface.analysis import (
@@ -22,6 +21,7 @@ from bidsface.analysis import (
     Table,
     Voxels,
 )
+from bidsface.anatomy import Atlas
 from bidsface.statistics import fdr
 from bidsface_emotion_cnn import occlusion_figures, occlusion_text
 from bidsface_emotion_cnn.after_occlusion import Exploration, ExplorationSettings, Repeats, explore

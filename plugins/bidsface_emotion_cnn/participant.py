@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from bidsface.anatomy import structure_map
 from numpy.typing import NDArray
 
 from bidsface.analysis import (
@@ -21,6 +20,7 @@ from bidsface.analysis import (
     Table,
     usable_tasks,
 )
+from bidsface.anatomy import structure_map
 from bidsface.backgrounds import mean_map
 from bidsface.entities import shared
 from bidsface_emotion_cnn import emotion_text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from bidsface.numerics.dissimilarity import square
 from numpy.typing import NDArray
 
 from bidsface.analysis import Column, Figure, Matrix, Results, Summary, Table
+from bidsface.numerics.dissimilarity import square
 from bidsface_emotion_cnn import emotion_text
 from bidsface_emotion_cnn.gathering import Cohort
 from bidsface_emotion_cnn.network_similarity import Similarity, mean_rdm
