@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface_emotion_cnn.class_means import class_means
-from bidsface_emotion_cnn.logistic_baseline import baseline_probabilities
+from bidsface_emotion_cnn.logistic_baseline import fit_baseline, inner_products
 from bidsface_emotion_cnn.options import EmotionOptions
 from bidsface_emotion_cnn.prediction import predict_probabilities
 from bidsface_emotion_cnn.splits import Fold, make_folds
@@ -111,14 +111,15 @@ def cross_validate(
         for number, fold in enumerate(scheme_folds(volumes, scheme, options, tools))
     ]
 
+    products = inner_products(volumes) if options.baseline else None
+
     def work(job: tuple[str, int, Fold]) -> FoldOutcome:
         scheme, number, fold = job
         total = sum(one == scheme for one, _, _ in jobs)
         title = f"{scheme}, fold {number + 1} of {total}"
         seed = int(tools.seed("network", scheme, str(number)).generate_state(1)[0])
-        return run_fold(
-            volumes, fold, title, options, tools, folder / f"{scheme}-{number + 1}", seed
-        )
+        place = folder / f"{scheme}-{number + 1}"
+        return run_fold(volumes, products, fold, title, options, tools, place, seed)
 
     # A GPU works on one fold at a time.
     found = [work(job) for job in jobs] if tools.device == "cuda" else tools.map(work, jobs)
@@ -148,6 +149,7 @@ def scheme_folds(
 
 def run_fold(
     volumes: VolumeSet,
+    products: NDArray[np.float64] | None,
     fold: Fold,
     title: str,
     options: EmotionOptions,
@@ -155,7 +157,7 @@ def run_fold(
     folder: Path,
     seed: int,
 ) -> FoldOutcome:
-    """Train and test the network of one fold, and the baseline."""
+    """Train and test the network of one fold, and the baseline where there are its products."""
     network = train_network(
         volumes,
         fold.train,
@@ -172,12 +174,16 @@ def run_fold(
         return predict_probabilities(network.model, volumes, part, device=tools.device)
 
     found = {"network": (probabilities(fold.test), probabilities(fold.validation))}
-    if options.baseline:
-        both = np.concatenate([fold.test, fold.validation])
-        balanced = options.training.class_weights == "balanced"
-        baseline = baseline_probabilities(
-            volumes, fold.train, fold.validation, both, balanced=balanced
-        )
+    if products is not None:
+        baseline = fit_baseline(
+            products,
+            volumes.codes,
+            len(volumes.classes),
+            fold.train,
+            fold.validation,
+            np.concatenate([fold.test, fold.validation]),
+            balanced=options.training.class_weights == "balanced",
+        ).probabilities
         found["logistic"] = (baseline[: len(fold.test)], baseline[len(fold.test) :])
     layers = class_means(network.model, volumes, fold.test, options.layers, tools.device)
     share = float(np.mean(found["network"][0].argmax(axis=1) == volumes.codes[fold.test]))
