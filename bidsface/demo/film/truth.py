@@ -173,8 +173,8 @@ def _summary(
         "units": {
             "strengths": "standard deviations of the white-spectrum noise, "
             f"{NOISE_SHARE:.0%} of a voxel's baseline: of an emotion's pattern the mean over its "
-            "places, of the others the standard deviation over the brain; at the peak of a response "
-            "to 12 s or more",
+            "places, of the others the standard deviation over the brain; at the peak of a "
+            "response to 12 s or more",
             "centre_mm": "MNI152NLin2009cAsym, mm",
             "times": "film time, s",
         },
