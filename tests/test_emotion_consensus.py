@@ -160,6 +160,9 @@ def test_as_many_volumes_are_drawn_of_every_class():
     kept = balanced_selection(fewer, 30, SEED)
     np.testing.assert_array_equal(kept, drawn[codes[drawn] != 1])
     assert not len(balanced_selection(np.full(3, NONE), 2, SEED))
+    # Nor do two classes share their draw.
+    halves = balanced_selection(np.repeat([0, 1], 50), 20, SEED)
+    assert (halves[:20] + 50).tolist() != halves[20:].tolist()
 
 
 def test_every_volume_of_a_class_can_be_drawn():
@@ -279,6 +282,23 @@ def test_group_measures_agreement(observers):
     assert any("intervals are too narrow" in note for note in results.warnings)
     again = the_table(analysis.group(stored, options), "agreement")
     pd.testing.assert_frame_equal(frame, again)
+
+
+def test_group_counts_the_classes_that_are_used(observers):
+    options = options_of(observers, classes=["FEAR"], segments=[{"start": 0, "end": 300}])
+    analysis = Consensus("consensus", 0)
+    results = analysis.group([store("01", analysis.participant(person(), options))], options)
+    frame = the_table(results, "agreement").set_index("trial_type")
+    assert (frame.loc[["LOVE", "A B"], "kept"] > 0).all()
+    assert (frame.loc[["LOVE", "A B"], "used"] == 0).all()
+    assert frame.loc["FEAR", "used"] == frame.loc["FEAR", "kept"]
+    assert frame.loc["FEAR", "labelled"] < frame.loc["FEAR", "used"]
+    film = the_table(results, "labels")
+    outside = film["film_time"] >= 300
+    assert film["volume_index"].isna().equals(outside)
+    assert film["segment"].isna().equals(outside)
+    assert set(film.loc[film["used"], "trial_type"]) == {"FEAR"}
+    assert any("labelled volumes of the film are in no segment" in one for one in results.warnings)
 
 
 def test_group_without_labels_says_so(observers):
