@@ -22,6 +22,7 @@ from matplotlib.figure import Figure as Drawing
 from bidsface.analysis import Results
 from bidsface.derivatives.tables import check_columns
 from bidsface.errors import InputError, RecipeError
+from bidsface_emotion_cnn.agreement import krippendorff_alpha
 from bidsface_emotion_cnn.annotation_files import read_observers
 from bidsface_emotion_cnn.consensus import (
     NONE,
@@ -160,6 +161,9 @@ def test_as_many_volumes_are_drawn_of_every_class():
     kept = balanced_selection(fewer, 30, SEED)
     np.testing.assert_array_equal(kept, drawn[codes[drawn] != 1])
     assert not len(balanced_selection(np.full(3, NONE), 2, SEED))
+    # Nor do two classes share their draw.
+    halves = balanced_selection(np.repeat([0, 1], 50), 20, SEED)
+    assert (halves[:20] + 50).tolist() != halves[20:].tolist()
 
 
 def test_every_volume_of_a_class_can_be_drawn():
@@ -208,6 +212,13 @@ def person(label="01", runs=(1, 2)):
     return MemoryParticipant(label, {"film": [make_run(n, n_volumes=110) for n in runs]})
 
 
+def rows_of(options):
+    return [
+        list(zip(one.starts, one.ends, one.emotions, strict=True))
+        for one in read_observers(annotation_paths(options), options.columns)
+    ]
+
+
 def the_table(results, suffix):
     (found,) = [item for item in results.tables if item.suffix == suffix]
     check_columns(found.frame, found.columns, suffix)
@@ -221,11 +232,7 @@ def test_participants_get_the_labels_of_the_film(observers):
     frame = the_table(results, "labels")
     assert set(frame["trial_type"]) == {"FEAR", "LOVE", "A B"}
     assert set(frame["task_name"]) == {"film"}
-    tables = [
-        list(zip(one.starts, one.ends, one.emotions, strict=True))
-        for one in read_observers(annotation_paths(options.labels), options.labels.columns)
-    ]
-    expected = published_consensus(published_labels(tables, TR), 5)
+    expected = published_consensus(published_labels(rows_of(options.labels), TR), 5)
     found = dict(zip(frame["film_volume"], frame["trial_type"], strict=True))
     assert found == {v: name for v, name in enumerate(expected) if name is not None}
     assert (frame["votes"] >= 5).all()
@@ -256,6 +263,10 @@ def test_group_measures_agreement(observers):
     results = analysis.group(stored, options)
     frame = the_table(results, "agreement")
     assert frame["scope"].tolist() == ["presence", "all", *["emotion"] * 3]
+    labels = published_labels(rows_of(options.labels), TR)
+    noted = np.array([[label is not None for label in own] for own in labels]).astype(np.int64)
+    assert frame["alpha"][0] == pytest.approx(krippendorff_alpha(noted, 2))
+    assert frame["n"][0] == len(labels[0])
     total = frame.iloc[1]
     assert 0.4 < total["ci_low"] < total["alpha"] < total["ci_high"] < 1
     emotions = frame[frame["scope"] == "emotion"]
@@ -279,6 +290,23 @@ def test_group_measures_agreement(observers):
     assert any("intervals are too narrow" in note for note in results.warnings)
     again = the_table(analysis.group(stored, options), "agreement")
     pd.testing.assert_frame_equal(frame, again)
+
+
+def test_group_counts_the_classes_that_are_used(observers):
+    options = options_of(observers, classes=["FEAR"], segments=[{"start": 0, "end": 300}])
+    analysis = Consensus("consensus", 0)
+    results = analysis.group([store("01", analysis.participant(person(), options))], options)
+    frame = the_table(results, "agreement").set_index("trial_type")
+    assert (frame.loc[["LOVE", "A B"], "kept"] > 0).all()
+    assert (frame.loc[["LOVE", "A B"], "used"] == 0).all()
+    assert frame.loc["FEAR", "used"] == frame.loc["FEAR", "kept"]
+    assert frame.loc["FEAR", "labelled"] < frame.loc["FEAR", "used"]
+    film = the_table(results, "labels")
+    outside = film["film_time"] >= 300
+    assert film["volume_index"].isna().equals(outside)
+    assert film["segment"].isna().equals(outside)
+    assert set(film.loc[film["used"], "trial_type"]) == {"FEAR"}
+    assert any("labelled volumes of the film are in no segment" in one for one in results.warnings)
 
 
 def test_group_without_labels_says_so(observers):
@@ -344,8 +372,7 @@ def test_labels_of_the_studyforrest_film(shared_data):
     assert {name: count for name, count in found.items() if count} == COUNTS
     assert sum(COUNTS.values()) == 1010
     assert not (film.found.tied & (film.found.labels != NONE)).any()
-    tables = [list(zip(one.starts, one.ends, one.emotions, strict=True)) for one in observers]
-    expected = published_consensus(published_labels(tables, 2.0), 5)
+    expected = published_consensus(published_labels(rows_of(options), 2.0), 5)
     assert as_names(film.found.labels, film.classes) == expected
     # The classes that the publication used.
     frequent = film_labels(observers, options.model_copy(update={"minimum": 70}), 2.0)

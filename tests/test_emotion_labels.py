@@ -90,6 +90,8 @@ def test_edges_between_volumes_of_the_grid_are_respected():
     segments, volumes = locate(np.array([2.5, 3.5, 8.5, 9.5]), starts, ends, 2.0)
     assert segments.tolist() == [-1, 0, -1, -1]  # the middle of the last volume is not shown
     assert volumes.tolist() == [-1, 0, -1, -1]
+    longer = locate(np.array([9.4, 9.7]), starts, np.array([9.5]), 2.0)
+    assert [list(found) for found in longer] == [[0, -1], [3, -1]]
 
 
 def labelled(run, **given):
@@ -152,6 +154,8 @@ def test_rare_classes_of_events_are_left_out_and_others_drawn():
         "fewer than 2 volumes, left out: LOVE",
         "FEAR: 6 volumes, and not 7, were there to draw",
     )
+    enough = label_runs([first, second], LabelOptions(minimum=2, per_class=6), (), SEED)
+    assert enough.notes == found.notes[:1]
     everything = label_runs([first, second], LabelOptions(), (), SEED)
     assert len(everything.frame) == 15
     assert everything.frame["segment"].nunique() == 2

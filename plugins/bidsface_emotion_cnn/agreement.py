@@ -161,17 +161,14 @@ def measure_agreement(
         )
     )
     total = blocks.added(np.ones(len(starts)))
-    alpha = total.alpha()
     weights = np.random.default_rng(seed).multinomial(
         len(starts), np.full(len(starts), 1 / len(starts)), size=resamples
     )
     low, high = _interval(blocks.added(weights.astype(float)).alpha(), level)
-    # An alpha that does not exist has no interval, even if some resample has one by rounding.
-    known = np.isfinite(alpha)
     return Agreement(
-        alpha,
-        np.where(known, low, np.nan),
-        np.where(known, high, np.nan),
+        total.alpha(),
+        low,
+        high,
         total.agreement(),
         int((units.pairs[:, 0] > 0).sum()),
         len(starts),
