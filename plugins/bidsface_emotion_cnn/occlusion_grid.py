@@ -14,7 +14,9 @@ def triple(value: ArrayLike, name: str) -> Triple:
     """Return three sizes from one number or three; `InputError` unless whole numbers above 0."""
     sizes = np.asarray(value)
     if sizes.shape not in ((), (3,)) or sizes.dtype.kind not in "iu" or (sizes < 1).any():
-        raise InputError(f"{name}: wanted a whole number above 0, or three of them; found {value}")
+        raise InputError(
+            f"{name}: wanted a whole number above 0, or three of them; found {value!r}"
+        )
     first, second, third = (int(size) for size in np.broadcast_to(sizes, 3))
     return first, second, third
 

@@ -98,7 +98,7 @@ def _activation(_: str, module: nn.Module) -> Layer:
         return Activation(0.0, None, None)
     if isinstance(module, nn.Hardtanh):
         return Activation(float(module.min_val), float(module.max_val), None)
-    function = copy.deepcopy(module)
+    function: Any = copy.deepcopy(module)
     if hasattr(function, "inplace"):
         function.inplace = False
     return Activation(None, None, function)
@@ -121,7 +121,7 @@ def _maximum_pool(name: str, module: nn.MaxPool3d) -> Layer:
 
 
 def _global_average(name: str, module: nn.AdaptiveAvgPool3d) -> Layer:
-    if tuple(_three(module.output_size)) != (1, 1, 1):
+    if module.output_size not in (1, (1, 1, 1)):
         raise InputError(f"{name}: occlusion needs AdaptiveAvgPool3d(1), not {module}")
     return GlobalAverage()
 

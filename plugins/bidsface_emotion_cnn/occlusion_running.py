@@ -46,7 +46,9 @@ def run_batches(network: Network, batches: Iterable[Batch], value: float, change
         worker()
         return
     try:
-        with ThreadPoolExecutor(n_workers, None, torch.set_num_threads, (1,)) as pool:
+        with ThreadPoolExecutor(
+            n_workers, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
             for done in [pool.submit(worker) for _ in range(n_workers)]:
                 done.result()
     finally:

@@ -189,7 +189,7 @@ class Depthwise(Kernel):
         geometry = self.geometry(space)
 
         def views() -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-            inputs = x.unflatten(0, [sizes[1] for sizes in geometry])
+            inputs = x.view(*(sizes[1] for sizes in geometry), *x.shape[1:])
             outputs = out.view(*(sizes[2] for sizes in geometry), *out.shape[1:])
             taps = self.connections(geometry)
             return (

@@ -178,7 +178,7 @@ def batches(
     most : callable
         Gives the largest number of boxes in a batch from its windows' sizes, (L,).
     """
-    counts = tuple(axis.starts.shape[1] for axis in axes)
+    x_count, y_count, z_count = (axis.starts.shape[1] for axis in axes)
     for kinds in product(*(range(len(axis.classes)) for axis in axes)):
         members = [axis.classes[kind] for axis, kind in zip(axes, kinds, strict=True)]
         sizes = np.prod(
@@ -187,7 +187,7 @@ def batches(
         n_parts = split([len(some) for some in members], most(sizes))
         chosen = zip(axes, kinds, n_parts, strict=True)
         for x, y, z in product(*(axis.parts(kind, n) for axis, kind, n in chosen)):
-            yield Batch((x, y, z), counts)  # type: ignore[arg-type]
+            yield Batch((x, y, z), (x_count, y_count, z_count))
 
 
 def split(counts: Sequence[int], most: int) -> list[int]:
