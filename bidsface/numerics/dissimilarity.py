@@ -128,7 +128,7 @@ def crossnobis_rdm(patterns: ArrayLike, whitening: Whitening | None = None) -> F
     """
     values = np.asarray(patterns, np.float64)
     n_folds, n_conditions, n_features = values.shape
-    known = ~np.isnan(values).any(axis=2)
+    known = np.asarray(~np.isnan(values).any(axis=2))
     centred = np.where(known[..., None], values, 0.0)
     if known.all():
         # A mean that all folds share drops out of differences, but costs digits.

@@ -94,7 +94,7 @@ def partial_mantel_test(
         length = np.sqrt(np.maximum((permuted**2).sum(axis=1) - (along**2).sum(axis=1), 0.0))
         product = permuted @ mean
         r = np.divide(product, length, out=np.full(len(product), np.nan), where=length > TIE)
-        return r, (np.abs(permuted - residual) <= TIE).all(axis=1)
+        return r, np.asarray((np.abs(permuted - residual) <= TIE).all(axis=1))
 
     return run_test(statistics, n_conditions, n_permutations, seed, tail, len(mean))
 

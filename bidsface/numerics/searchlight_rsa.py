@@ -279,7 +279,7 @@ def _crossnobis_terms(patterns: Floats) -> Terms:
     """Return, per voxel and pair, the mean product of differences in two different folds."""
     rows, columns = pairs_of(patterns.shape[1])
     differences = patterns[:, rows] - patterns[:, columns]
-    known = ~np.isnan(differences).any(axis=2)
+    known = np.asarray(~np.isnan(differences).any(axis=2))
     differences = np.where(known[..., None], differences, 0.0)
     n = known.sum(axis=0)[:, None]
     products = differences.sum(axis=0) ** 2 - (differences**2).sum(axis=0)

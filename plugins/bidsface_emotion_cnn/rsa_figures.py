@@ -104,7 +104,7 @@ def scaling_figure(
         figure.supxlabel("\n".join(lines), fontsize=7)
         for ax, (name, points) in zip(axes, shown.items(), strict=True):
             share = shares[name]
-            title = name if np.isnan(share) else f"{name} ({100 * share:.0f} %)"
+            title = name if np.isnan(share) else f"{name} ({100 * share:.0f}\u00a0%)"
             ax.set_title(_title(title, _side(len(shown))), fontsize=8)
             reach = 1.25 * max(float(np.abs(points).max()), 1e-12)
             ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")

@@ -148,9 +148,9 @@ def group_highlights(found: GroupTask, options: RsaOptions) -> Iterator[str]:
     alone = found.scores[found.scores["given"] == "none"]
     description = STATISTICS[options.statistic].description
     for model, rows in alone.groupby("model_name", sort=False):
-        best = rows.loc[rows["value"].idxmax()] if rows["value"].notna().any() else None
-        if best is None:
+        if rows["value"].isna().all():
             continue
+        best = rows.iloc[int(np.nanargmax(rows["value"].to_numpy(float)))]
         text = (
             f"Task {found.task}, model {model}: mean {description} up to {best['value']:.2f} in "
             f"{best['roi_name']}"

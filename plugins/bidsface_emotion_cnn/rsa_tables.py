@@ -159,9 +159,9 @@ def adjusted(
     """Return a table with p adjusted over the rows that share some columns."""
     for name in names:
         found = np.full(len(frame), np.nan)
-        groups = [np.arange(len(frame))]
+        groups = [frame.index]
         if keys:
-            groups = list(frame.groupby(list(keys), sort=False).indices.values())
+            groups = [part.index for _, part in frame.groupby(list(keys), sort=False)]
         for rows in groups:
             found[rows] = fdr(frame[name].to_numpy(float)[rows])
         frame[f"{name}_fdr"] = found

@@ -137,7 +137,10 @@ def participant_methods(options: RsaOptions, spheres: SphereMaps | None) -> str:
 
 
 def _models(options: RsaOptions) -> str:
-    kinds = {FeatureModel: "distances of numbers per class", CategoryModel: "groups of classes"}
+    kinds: Mapping[type, str] = {
+        FeatureModel: "distances of numbers per class",
+        CategoryModel: "groups of classes",
+    }
     texts = [
         f"{name} ({kinds.get(type(model), 'a given matrix')})"
         for name, model in options.models.items()
