@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 TASK = "film"
 REPETITION_TIME = 2.0
@@ -74,6 +75,11 @@ class FilmDesign:
     def starts(self) -> tuple[int, ...]:
         """Film volume that each run begins with: film time over the repetition time."""
         return tuple(number * (self.volumes - OVERLAP) for number in range(self.runs))
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Times in a run (s) that its volumes stand for, shape (volumes,)."""
+        return np.arange(0.5, self.volumes, dtype=np.float64) * REPETITION_TIME
 
     @property
     def film_volumes(self) -> int:

@@ -112,7 +112,7 @@ def simulate_run(
         Its only event is the segment.
     """
     rng = design.stream("scan", int(viewer.label), number)
-    times = (np.arange(design.volumes) + 0.5) * REPETITION_TIME
+    times = design.times
     movement = viewer.restlessness * draw_restlessness(rng, times)
     parameters = estimated_parameters(rng, movement)
     unwanted = draw_noise(rng, anatomy, times)
@@ -213,7 +213,7 @@ def _responses(
 ) -> NDArray[np.float32]:
     """Return the responses (t, p) to scenes, shots and emotions (noise standard deviations)."""
     start = design.starts[number - 1] * REPETITION_TIME
-    times = (np.arange(design.volumes) + 0.5) * REPETITION_TIME
+    times = design.times
     seen = np.float32(SCENE) * (span_responses(film.scenes, start, times) @ maps.scenes)
     seen += np.float32(SHOT) * (span_responses(film.shots, start, times) @ maps.shots)
     seen *= np.float32(viewer.attention)
