@@ -261,7 +261,7 @@ def sign_flips(n: int, n_flips: int, seed: np.random.SeedSequence) -> tuple[Floa
         every = np.array(list(product((1.0, -1.0), repeat=n)))
         return every[1:], True  # the first one is the observed one
     generator = np.random.default_rng(seed)
-    return generator.integers(0, 2, size=(n_flips, n)) * 2.0 - 1.0, False
+    return generator.choice(np.array([1.0, -1.0]), size=(n_flips, n)), False
 
 
 def _child(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:

@@ -122,7 +122,7 @@ def _finish_solid(solid: Any, brain: Floats) -> None:
     low, high = brain.min(axis=0), brain.max(axis=0)
     span = np.maximum(high - low, 1.0)
     solid.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    solid.set_box_aspect(span, zoom=0.9)
+    solid.set_box_aspect(span, zoom=1.1)
     solid.view_init(elev=22, azim=-58)
     for axis, name in zip((solid.xaxis, solid.yaxis, solid.zaxis), "xyz", strict=True):
         axis.set_label_text(f"{name} (mm)", fontsize=7)
@@ -226,7 +226,7 @@ def _draw_agreement(axes: Axes, found: Mapping[str, Stability]) -> None:
     # Of no use below the least agreement, which chance makes slightly negative.
     least = min(min(one.agreement.min(), *one.null, 0.0) for one in found.values())
     axes.set_xlim(least - 0.04, 1.04)
-    axes.set_xlabel("adjusted Rand index of pairs of seeds (line: mean; grey: means of shuffled)")
+    axes.set_xlabel("adjusted Rand index of pairs of seeds (line: mean; grey: shuffled)")
     axes.set_title("do other seeds find the same clusters?")
 
 

@@ -78,7 +78,7 @@ def draw_points(axes: Any, points: Floats, codes: NDArray[np.integer], size: flo
 
 
 def draw_values(
-    axes: Axes, points: Floats, values: Floats, cmap: str, limits: tuple[float, float]
+    axes: Any, points: Floats, values: Floats, cmap: str, limits: tuple[float, float]
 ) -> Any:
     """Draw points coloured by values; returns what a colour bar needs. NaN is faint."""
     known = ~np.isnan(values)

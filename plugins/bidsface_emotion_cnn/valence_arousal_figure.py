@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from bidsface.figures import FAINT, INK, WIDTH, style
@@ -42,7 +44,7 @@ def feelings_figure(
             drawn, found.feelings.T, scales, strict=False
         ):
             shown = draw_values(axes, found.functional, values, cmap, limits or _limits(values))
-            bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8, aspect=25)
+            bar: Any = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8, aspect=25)
             bar.solids.set_rasterized(True)
             bar.outline.set_visible(False)
             bar.ax.tick_params(labelsize=7)
@@ -93,4 +95,5 @@ def _name_classes(axes: Axes, classes: Sequence[str], coordinates: Floats, side:
             ha="left" if side < 0 else "right",
             va="center",
             fontsize=6.5,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
         )
