@@ -154,7 +154,7 @@ def log_loss(probabilities: Floats, codes: NDArray[Any]) -> float:
     return float(-np.log(np.maximum(own, LOWEST)).mean())
 
 
-def fit_temperature(probabilities: Floats, codes: NDArray[Any]) -> float:
+def fit_temperature(probabilities: NDArray[np.floating], codes: NDArray[Any]) -> float:
     """Return the temperature that makes probabilities of the validation part most likely.
 
     Scores of classes are divided by it before they become probabilities (Guo et al. 2017, section
@@ -188,18 +188,18 @@ def fit_temperature(probabilities: Floats, codes: NDArray[Any]) -> float:
     return float(np.exp(-optimize.brentq(slope, low, high, xtol=1e-10)))
 
 
-def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
+def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -> Floats:
     """Return probabilities (n, n_classes) at a temperature; the order of classes stays."""
     return np.asarray(special.softmax(_scores(probabilities) / temperature, axis=1))
 
 
-def _scores(probabilities: Floats) -> Floats:
+def _scores(probabilities: NDArray[np.floating]) -> Floats:
     return np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), LOWEST))
 
 
 def scale_folds(
-    probabilities: Sequence[Floats],
-    validation: Sequence[Floats],
+    probabilities: Sequence[NDArray[np.floating]],
+    validation: Sequence[NDArray[np.floating]],
     validation_codes: Sequence[NDArray[Any]],
 ) -> tuple[list[Floats], Floats]:
     """Scale the test predictions of every fold by the temperature of its validation part.

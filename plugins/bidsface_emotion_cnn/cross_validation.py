@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface_emotion_cnn.class_means import class_means
+from bidsface_emotion_cnn.history import EpochRecord
 from bidsface_emotion_cnn.logistic_baseline import fit_baseline, inner_products
-from bidsface_emotion_cnn.options import EmotionOptions
+from bidsface_emotion_cnn.options import EmotionOptions, Scheme
 from bidsface_emotion_cnn.prediction import predict_probabilities
 from bidsface_emotion_cnn.splits import Fold, make_folds
 from bidsface_emotion_cnn.tools import Tools
-from bidsface_emotion_cnn.training import EpochRecord, TrainedNetwork, train_network
+from bidsface_emotion_cnn.training import TrainedNetwork, train_network
 from bidsface_emotion_cnn.volume_set import VolumeSet
 
 Floats = NDArray[np.floating]
@@ -113,7 +114,7 @@ def cross_validate(
 
     products = inner_products(volumes) if options.baseline else None
 
-    def work(job: tuple[str, int, Fold]) -> FoldOutcome:
+    def work(job: tuple[Scheme, int, Fold]) -> FoldOutcome:
         scheme, number, fold = job
         total = sum(one == scheme for one, _, _ in jobs)
         title = f"{scheme}, fold {number + 1} of {total}"
@@ -130,7 +131,7 @@ def cross_validate(
 
 
 def scheme_folds(
-    volumes: VolumeSet, scheme: str, options: EmotionOptions, tools: Tools
+    volumes: VolumeSet, scheme: Scheme, options: EmotionOptions, tools: Tools
 ) -> list[Fold]:
     """Return the folds of a scheme; raises ValueError where it is impossible."""
     names = volumes.participant_labels if scheme == "participants" else volumes.run_labels

@@ -17,7 +17,7 @@ from bidsface_emotion_cnn.audit_tables import (
     calibration_table,
     overlap_summary,
 )
-from bidsface_emotion_cnn.calibration import scale_folds
+from bidsface_emotion_cnn.calibration import Calibration, scale_folds
 from bidsface_emotion_cnn.cross_validation import SchemeOutcome
 from bidsface_emotion_cnn.evaluation import Evaluation, EvaluationSettings
 from bidsface_emotion_cnn.evaluation_tables import Evaluated, score_table
@@ -219,8 +219,8 @@ def _figures(judged: Judged, cohort: Cohort, entities: Entities) -> list[Figure]
     return found
 
 
-def _reliability(judged: Judged, scheme: str) -> dict[str, dict[str, object]]:
-    panels: dict[str, dict[str, object]] = {}
+def _reliability(judged: Judged, scheme: str) -> dict[str, dict[str, Calibration]]:
+    panels: dict[str, dict[str, Calibration]] = {}
     for name, items in (("raw", judged.items), ("scaled", judged.scaled)):
         for item in items:
             if item.scheme == scheme:

@@ -176,7 +176,7 @@ def _occluded(
     tested = group_occlusion(
         maps, FLIPS, tools.seed("occlusion", "flips"), grid.inside(cohort.inside)
     )
-    gradients = {}
+    gradients: dict[str, Floats] = {}
     for name in options.gradients:
         spread = averaged(
             np.broadcast_to(one.gradients[name].ravel(), (n_classes, volumes.data[0].size))

@@ -25,11 +25,11 @@ class OcclusionOptions(AnalysisOptions):
     """Add boxes that stick out at the far end, so that every voxel is covered; the published
     occlusion did not.
     """
-    per_class: int = Field(10, ge=1)
+    per_class: int = Field(default=10, ge=1)
     """Held-out volumes of every class that are occluded, spread over participants."""
-    above: float = Field(0.8, ge=0, lt=1)
+    above: float = Field(default=0.8, ge=0, lt=1)
     """Only volumes that the network classifies correctly with more than this probability."""
-    top: int = Field(500, ge=1)
+    top: int = Field(default=500, ge=1)
     """Positions of every class that are shown, named and embedded."""
     gradients: tuple[Literal["integrated-gradients", "smooth-grad"], ...] = (
         "integrated-gradients",
@@ -41,11 +41,11 @@ class OcclusionOptions(AnalysisOptions):
 class EmbeddingOptions(AnalysisOptions):
     """The positions that matter, by where they lie and by what they do."""
 
-    n_neighbors: int = Field(30, ge=2)
+    n_neighbors: int = Field(default=30, ge=2)
     """Neighbours of UMAP."""
-    min_dist: float = Field(0.1, ge=0, le=1)
+    min_dist: float = Field(default=0.1, ge=0, le=1)
     """Smallest distance between points of UMAP."""
-    seeds: int = Field(10, ge=2)
+    seeds: int = Field(default=10, ge=2)
     """Seeds over which the stability of clusters is measured."""
     coordinates: Mapping[str, tuple[float, float]] = {}
     """Valence and arousal (-1 to 1) of classes, in place of the conventional ones."""
@@ -58,9 +58,9 @@ class EmotionOptions(AnalysisOptions):
     """Tasks whose volumes are used, pooled; empty means every task."""
     labels: LabelOptions = LabelOptions()
     """Where the class of a volume comes from."""
-    smoothing_fwhm: float | None = Field(None, gt=0)
+    smoothing_fwhm: float | None = Field(default=None, gt=0)
     """Full width at half maximum of a Gaussian that smooths the images (mm); null for none."""
-    high_pass: float | None = Field(128.0, gt=0)
+    high_pass: float | None = Field(default=128.0, gt=0)
     """Period (s) from which on slow drifts are removed from every run; null for none."""
     confounds: bool = True
     """Remove the confounds that `cleaning.confounds` of the recipe chooses."""
@@ -68,7 +68,7 @@ class EmotionOptions(AnalysisOptions):
     """`voxel`: z-scores over the time of a run, which takes away how a brain looks; `volume`: every
     volume to mean 0 and standard deviation 1, as published; `both`: one after the other.
     """
-    downsample: int = Field(1, ge=1)
+    downsample: int = Field(default=1, ge=1)
     """Average blocks of this many voxels along each axis before the network sees them."""
     training: TrainingOptions = TrainingOptions()
     """The network and how it is trained."""
@@ -79,15 +79,15 @@ class EmotionOptions(AnalysisOptions):
     """
     folds: Mapping[Scheme, int | None] = {"runs": None, "participants": 5, "random": 1}
     """Number of folds of every scheme; null for one per run or participant."""
-    test_share: float = Field(0.2, gt=0, lt=1)
+    test_share: float = Field(default=0.2, gt=0, lt=1)
     """Part of the volumes that a random split holds out."""
-    leak: float = Field(0.05, ge=0, le=1)
+    leak: float = Field(default=0.05, ge=0, le=1)
     """Difference in accuracy from which the leakage audit warns."""
     baseline: bool = True
     """Logistic regression on the same volumes and folds."""
-    shifts: int = Field(1000, ge=0)
+    shifts: int = Field(default=1000, ge=0)
     """Circular shifts of the labels of runs that test whether accuracy is above chance."""
-    bootstraps: int = Field(2000, ge=100)
+    bootstraps: int = Field(default=2000, ge=100)
     """Resamples of participants for confidence intervals."""
     regions: tuple[str, ...] = ()
     """Regions of the recipe that are emptied one by one, too; empty means all."""
@@ -105,7 +105,7 @@ class EmotionOptions(AnalysisOptions):
     """Layers of the network whose dissimilarities of classes are compared with those of the brain,
     such as `pool`, `ds1.bn3` or `fc`.
     """
-    permutations: int = Field(10_000, ge=1)
+    permutations: int = Field(default=10_000, ge=1)
     """Orders of the classes that the comparison of network and brain draws; all where there are
     fewer.
     """
