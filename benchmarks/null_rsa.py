@@ -38,7 +38,6 @@ SPHERES = Spheres.of(SHAPE, np.diag([3.0, 3.0, 3.0, 1.0]), np.arange(48), 3.1)
 N_VOXELS = len(SPHERES.place)
 WARNING = "AS A TEST FOR OTHER CLASSES"
 OTHER = "AS A TEST OF THIS MODEL"
-LIMIT = "A LIMIT"
 CONSERVATIVE = ("Wilcoxon", "interval")
 
 Floats = NDArray[np.float64]
@@ -97,8 +96,7 @@ def group_p(
             rdms, np.stack([model, other]), n_draws=N_DRAWS, seed=orders, over=over
         )
         outside = not found.low[0] <= 0 <= found.high[0]
-        limit = f"{LIMIT}: " if over == "participants" else ""
-        yield f"{limit}group: 0 outside of the interval over {over}, {where}", float(not outside)
+        yield f"group: 0 outside of the interval over {over}, {where}", float(not outside)
 
 
 def given_p(rng: np.random.Generator, orders: np.random.SeedSequence) -> Found:
@@ -132,7 +130,7 @@ def sphere_p(rng: np.random.Generator, orders: np.random.SeedSequence) -> Found:
 def kind_of(name: str) -> Kind:
     """Return a kind of p-value by its name."""
     exact = not any(word in name for word in CONSERVATIVE)
-    return Kind(name, exact, not name.startswith((WARNING, OTHER, LIMIT)))
+    return Kind(name, exact, not name.startswith((WARNING, OTHER)))
 
 
 STUDY = Study(all_p, kind_of)
@@ -160,7 +158,7 @@ Row {WARNING}: the Wilcoxon test asks whether participants' RDMs are like the mo
 these very classes. Any RDM that people share is like a random model, or unlike it, and with
 {N_CLASSES} classes often so; whether that holds for other classes is what orders of classes ask.
 Rows {OTHER}: a model that resembles the true one is like the RDMs, too; given the true one it is
-not. Row {LIMIT}: percentiles of a bootstrap over few participants are a little too near.
+not.
 """
 
 

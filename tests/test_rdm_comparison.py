@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.spatial.distance import pdist, squareform
 
 from bidsface.numerics import mantel
-from bidsface.numerics.rdm_bootstrap import _Data
+from bidsface.numerics.rdm_bootstrap import _Data, _stream
 from bidsface.numerics.rdm_comparison import (
     STATISTICS,
     bootstrap_comparison,
@@ -231,11 +231,12 @@ def test_bootstrap_over_participants_is_that_of_means():
     found = bootstrap_comparison(rdms, models, n_draws=4000, seed=1, over="participants")
     own = compare_rdms(rdms, models)
     np.testing.assert_allclose(found.value, own.mean(axis=0))
-    error = own.std(axis=0) / np.sqrt(12)
-    np.testing.assert_allclose(found.high - found.low, 2 * 1.96 * error, rtol=0.1)
+    error = own.std(axis=0, ddof=1) / np.sqrt(12)
+    half = stats.t.ppf(0.975, 11)
+    np.testing.assert_allclose(found.high - found.low, 2 * half * error, rtol=0.1)
     difference = own[:, 0] - own[:, 1]
     width = found.difference_high[0, 1] - found.difference_low[0, 1]
-    assert width == pytest.approx(2 * 1.96 * difference.std() / np.sqrt(12), rel=0.1)
+    assert width == pytest.approx(2 * half * difference.std(ddof=1) / np.sqrt(12), rel=0.1)
     assert found.difference_low[0, 1] == pytest.approx(-found.difference_high[1, 0])
     assert found.difference_low[0, 0] == found.difference_high[0, 0] == 0
     assert found.n_used == 4000
@@ -258,21 +259,31 @@ def test_bootstrap_over_conditions_leaves_out_pairs_of_a_condition_with_itself(s
     assert np.isnan(found[2]).all()
 
 
-def test_bootstrap_over_both_equals_the_formula_and_covers():
+def test_bootstrap_over_both_equals_the_formula():
     models, rng = some_rdms(2, n_conditions=8, seed=18), np.random.default_rng(19)
     rdms = models[0] + rng.standard_normal((6, 28))
     options = {"n_draws": 400, "seed": 2}
-    both = bootstrap_comparison(rdms, models, over="both", **options)
-    people = bootstrap_comparison(rdms, models, over="participants", **options)
-    conditions = bootstrap_comparison(rdms, models, over="conditions", **options)
+    both, people, conditions = (
+        bootstrap_comparison(rdms, models, over=over, **options)
+        for over in ("both", "participants", "conditions")
+    )
     assert (both.high - both.low > people.high - people.low).all()
-    assert (both.high - both.low > conditions.high - conditions.low).all()
+    data = _Data(rdms, models, "pearson")
+    v_both, v_people, v_conditions = (
+        data.draw(kind, 400, _stream(2, kind)).var(axis=0, ddof=1)
+        for kind in ("both", "participants", "conditions")
+    )
+    n, k = 6 / 5, 8 / 7
+    variance = n * v_people + k * v_conditions - n * k * (v_both - v_people - v_conditions)
+    least = np.maximum(n * v_people, k * v_conditions)
+    variance = np.minimum(np.maximum(variance, least), v_both)
+    half = stats.t.ppf(0.975, 5) * np.sqrt(variance)
+    np.testing.assert_allclose(both.low, np.maximum(both.value - half, -1))
+    np.testing.assert_allclose(both.high, np.minimum(both.value + half, 1))
+    half = stats.t.ppf(0.975, 7) * np.sqrt(k * v_conditions)
+    np.testing.assert_allclose(conditions.low, np.maximum(conditions.value - half, -1))
     again = bootstrap_comparison(rdms, models, over="both", **options)
     np.testing.assert_array_equal(both.low, again.low)
-    inside = (both.low > -1) & (both.high < 1)  # where nothing is cut
-    assert inside.any()
-    np.testing.assert_allclose(((both.low + both.high) / 2)[inside], both.value[inside])
-    assert (np.abs([both.low, both.high]) <= 1).all()
     # Two kinds of draws of one factor each have streams of their own.
     assert not np.array_equal(people.low, conditions.low)
 

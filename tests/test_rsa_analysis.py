@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from decoding_study import GRID, MemoryParticipant, event_frame, store
+from example_results import example_provenance, example_unit
 from pydantic import ValidationError
 from scipy.spatial.distance import pdist, squareform
 
 from bidsface.analysis import Region, Results, Samples, Voxels
+from bidsface.derivatives import OutputFolder
 from bidsface.derivatives.names import TABLE_SUFFIXES, file_path
 from bidsface.derivatives.tables import check_columns
 from bidsface.errors import InputError, RecipeError
@@ -339,18 +341,23 @@ def test_missing_regions_and_tasks_are_told():
 
 
 @pytest.fixture(scope="module")
-def people():
-    """Eight participants with two tasks, and a searchlight; the last lacks some voxels."""
+def people(tmp_path_factory):
+    """Eight participants with a searchlight, written and read; the last lacks some voxels."""
+    folder = OutputFolder(tmp_path_factory.mktemp("rsa"))
+    folder.prepare({})
     chosen = options(searchlight={"region": "everything", "radius": 3.0}, partial=True)
-    stored = []
-    for number in range(1, 9):
-        regions = dict(REGIONS)
-        if number == 8:
-            del regions["noise"]
-            regions["everything"] = Region("everything", np.arange(100), "some voxels")
-        participant = make_participant(f"{number:02d}", 3, 0.8, regions=regions)
-        stored.append(store(participant.label, analysis().participant(participant, chosen)))
-    return stored
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bidsface_emotion_cnn.rsa_report.participant_figures", lambda *_: ())
+        for number in range(1, 9):
+            regions = dict(REGIONS)
+            if number == 8:
+                del regions["noise"]
+                regions["everything"] = Region("everything", np.arange(100), "some voxels")
+            participant = make_participant(f"{number:02d}", 3, 0.8, regions=regions)
+            results = analysis().participant(participant, chosen)
+            unit = example_unit(participant.label, "rsa")
+            folder.write(unit, results, example_provenance(participant.label))
+    return folder.participant_results("rsa")
 
 
 GROUP = {"searchlight": {"region": "everything", "radius": 3.0}, "partial": True}
@@ -438,6 +445,22 @@ def test_group_searchlight(people, group):
     shared = analysis().group(people, options(**GROUP, group_orders="shared"))
     assert maps_of(shared)["p", "affect"].values.min() == pytest.approx(1 / 120, abs=1e-3)
     assert "stelzer2013" not in shared.citations
+
+
+def test_what_was_found_can_be_written(found, group, tmp_path):
+    folder = OutputFolder(tmp_path / "out")
+    folder.prepare({})
+    folder.write(example_unit("01", "rsa"), found, example_provenance())
+    folder.write(example_unit(None, "rsa"), group, example_provenance())
+    names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    start = "space-MNI152NLin2009cAsym_res-2"
+    assert f"sub-01_ses-a_task-film_{start}_desc-rsa_stat-dissimilarity_statmap.nii.gz" in names
+    assert "sub-01_ses-a_task-film_space-MNI152NLin2009cAsym_desc-rsa_dissimilarities.tsv" in names
+    assert "ses-a_task-film_label-signal_desc-rsa_relmat.tsv" in names
+    assert (
+        f"ses-a_task-film_{start}_contrast-affect_desc-rsa_stat-pfwe_statmap.nii.gz" in names
+        or (f"ses-a_task-film_{start}_desc-rsa_contrast-affect_stat-pfwe_statmap.nii.gz" in names)
+    )
 
 
 def test_group_is_the_same_again(people, group):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,14 +61,14 @@ def bootstrap_comparison(
     r"""Return intervals of the mean similarity of participants' RDMs and models.
 
     Participants, conditions or both are drawn with replacement; a drawn RDM has no pairs of a
-    condition with itself. Over one factor the interval is that of percentiles. Drawing both at once
-    counts the noise of the measurements twice, which is why the variance of such draws is corrected
-    by those of the factors alone,
-    :math:`v = \frac{n}{n-1} v_p + \frac{k}{k-1} v_c - \frac{nk}{(n-1)(k-1)}(v_{pc} - v_p - v_c)`
-    with n participants and k conditions, kept between the larger of its first two terms and
-    :math:`v_{pc}`; the interval is then a t interval with min(n, k) - 1 degrees of freedom (Schütt
-    et al. 2023, eLife 12:e82566). Intervals end where similarities (-1 and 1) and their differences
-    do.
+    condition with itself. The interval is a t interval from the variance of the draws, with one
+    degree of freedom less than there are participants or conditions, whichever are fewer. The
+    variance is multiplied by n / (n - 1) for n participants, and likewise for k conditions. Drawing
+    both at once counts the noise of the measurements twice, which the draws of the factors alone
+    correct: :math:`v = \frac{n}{n-1} v_p + \frac{k}{k-1} v_c -
+    \frac{nk}{(n-1)(k-1)}(v_{pc} - v_p - v_c)`, kept between the larger of its first two terms and
+    :math:`v_{pc}` (Schütt et al. 2023, eLife 12:e82566). Intervals end where similarities (-1 and
+    1) and their differences do.
 
     Parameters
     ----------
@@ -97,11 +97,7 @@ def bootstrap_comparison(
     wanted = {"both": ("both", "participants", "conditions")}.get(over, (over,))
     draws = [data.draw(kind, n_draws, _stream(seed, kind)) for kind in wanted]
     used = [one[np.isfinite(one).all(axis=1)] for one in draws]
-    limits: Callable[[Floats, Floats], tuple[Floats, Floats]]
-    if over == "both":
-        limits = _Corrected(used, data.n_participants, data.n_conditions, level)
-    else:
-        limits = _Percentiles(used[0], level)
+    limits = _Intervals(dict(zip(wanted, used, strict=True)), data.sizes, level)
     low, high = np.clip(limits(value, np.eye(len(value))), -1.0, 1.0)
     every = [limits(value, np.eye(len(value)) - row) for row in np.eye(len(value))]
     lower, upper = np.clip(np.stack(every, axis=2), -2.0, 2.0)
@@ -130,6 +126,11 @@ class _Data:
     @property
     def n_conditions(self) -> int:
         return count_conditions(self.rdms.shape[1])
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many participants and conditions there are."""
+        return {"participants": self.n_participants, "conditions": self.n_conditions}
 
     @property
     def every(self) -> Floats:
@@ -180,46 +181,41 @@ class _Data:
 
 
 @dataclass(frozen=True, eq=False)
-class _Percentiles:
-    """Interval of contrasts of models from draws (n_draws, n_models)."""
+class _Intervals:
+    """Intervals of contrasts of models.
 
-    draws: Floats
+    ``draws``: similarities (n_draws, n_models) by what was drawn, ``both`` or a factor; ``sizes``:
+    how many there are of every factor.
+    """
+
+    draws: Mapping[str, Floats]
+    sizes: Mapping[str, int]
     level: float
 
     def __call__(self, value: Floats, contrasts: Floats) -> tuple[Floats, Floats]:
         """Return the ends for contrasts (n_contrasts, n_models)."""
-        if len(self.draws) < 2:
+        if min(map(len, self.draws.values())) < 2:
             nothing = np.full(len(contrasts), np.nan)
             return nothing, nothing
-        tail = (1 - self.level) / 2
-        low, high = np.quantile(self.draws @ contrasts.T, [tail, 1 - tail], axis=0)
-        return low, high
-
-
-@dataclass(frozen=True, eq=False)
-class _Corrected:
-    """Interval of contrasts of models from draws of both factors, and of either alone."""
-
-    draws: list[Floats]
-    n_participants: int
-    n_conditions: int
-    level: float
-
-    def __call__(self, value: Floats, contrasts: Floats) -> tuple[Floats, Floats]:
-        """Return the ends for contrasts (n_contrasts, n_models)."""
+        variances = {
+            kind: np.asarray((own @ contrasts.T).var(axis=0, ddof=1))
+            for kind, own in self.draws.items()
+        }
+        factors = [kind for kind in variances if kind != "both"]
+        corrected = [self._correction(kind) * variances[kind] for kind in factors]
+        variance = corrected[0]
+        if "both" in variances:
+            interaction = variances["both"] - variances[factors[0]] - variances[factors[1]]
+            shared = self._correction(factors[0]) * self._correction(factors[1]) * interaction
+            variance = np.maximum(corrected[0] + corrected[1] - shared, np.maximum(*corrected))
+            variance = np.minimum(variance, variances["both"])
+        dof = min(self.sizes[kind] for kind in factors) - 1
+        half = stats.t.ppf(0.5 + self.level / 2, dof) * np.sqrt(variance)
         centre = contrasts @ value
-        if min(map(len, self.draws)) < 2:
-            nothing = np.full(len(contrasts), np.nan)
-            return nothing, nothing
-        both, people, conditions = ((one @ contrasts.T).var(axis=0, ddof=1) for one in self.draws)
-        n, k = self.n_participants, self.n_conditions
-        n_factor, k_factor = n / (n - 1), k / (k - 1)
-        interaction = both - people - conditions
-        variance = n_factor * people + k_factor * conditions - n_factor * k_factor * interaction
-        least = np.maximum(n_factor * people, k_factor * conditions)
-        variance = np.minimum(np.maximum(variance, least), both)
-        half = stats.t.ppf(0.5 + self.level / 2, min(n, k) - 1) * np.sqrt(variance)
         return centre - half, centre + half
+
+    def _correction(self, kind: str) -> float:
+        return self.sizes[kind] / (self.sizes[kind] - 1)
 
 
 def _stream(seed: Seed, kind: str) -> np.random.SeedSequence:

@@ -191,8 +191,8 @@ def group_methods(options: RsaOptions, resampled: str | None, spheres: bool) -> 
         )
     if options.models and resampled is not None:
         sentences.append(
-            f"95 % confidence intervals come from {options.bootstrap} bootstrap draws of "
-            f"{RESAMPLED[resampled]}; pairs of a class with itself were left out."
+            f"95 % confidence intervals are t intervals from {options.bootstrap} bootstrap draws "
+            f"of {RESAMPLED[resampled]}; pairs of a class with itself were left out."
         )
     if spheres and options.models:
         null = (
