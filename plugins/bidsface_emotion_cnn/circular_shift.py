@@ -8,9 +8,12 @@ a film segment its sequence of labels begins (as for correlations between viewer
 2010, Front Neuroinform 4:5). The sequence is closed to a ring and turned, in every segment by its
 own amount, the same in all participants.
 
-What is turned by default are blocks: stretches of volumes with one label and no other label between
-them. Labelled volumes have gaps, mostly where the emotion changes; turning volume by volume would
-put changes of the label where the predictions do not change, and reject too often.
+What is turned are blocks: stretches of volumes with one label and no other label between them.
+Labelled volumes have gaps, mostly where the emotion changes; turning volume by volume puts changes
+of the label where the predictions do not change, and rejects too often (docs/validation.md).
+
+The test is approximate: blocks differ in length, and the labels of other segments have trained what
+predicts this one. p-values of single classes are somewhat too small in their tails.
 
 Only predictions that have not seen the segment (`runs` held out) can be tested so. With
 participants held out, predictions know the labels of the very moments they are made for.
@@ -86,7 +89,7 @@ def circular_shift_test(
         Draws; all shifts are tried where they are not more.
     seed : SeedSequence
     unit : {'blocks', 'volumes'}
-        What is shifted; see the module. `volumes` is for labels without gaps.
+        What is shifted; `volumes` rejects too often, and is here to show it.
 
     Raises
     ------

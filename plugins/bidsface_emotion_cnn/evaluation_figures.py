@@ -41,7 +41,7 @@ def roc_figure(items: Sequence[Evaluated]) -> Figure:
     with style():
         many = max(len(item.classes) for item in shown) > MANY_CLASSES
         height = 0.6 + 0.95 * WIDTH / max(len(shown), 2)
-        height += 0.4 + 0.07 * max(len(item.classes) for item in shown) if many else 0
+        height += 0.2 + 0.06 * max(len(item.classes) for item in shown) if many else 0
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots(1, max(len(shown), 2), sharex=True, sharey=True)
         for ax, item in zip(axes, shown, strict=False):

@@ -80,7 +80,7 @@ SCORE_COLUMNS: Mapping[str, Column] = {
     ),
     "p_fdr": Column(
         "p-value adjusted by Benjamini and Hochberg over the classes of the same metric, scheme "
-        "and estimator"
+        "and estimator; to be read with caution where the score of all classes is not significant"
     ),
     "p_min": Column("Smallest value that `p` can take with such a film, or so many participants"),
     "n": Column(f"Number of volumes that were tested; of participants where fold is `{PEOPLE}`"),
