@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from bidsface.analysis import Entities, Figure, Results, Summary
@@ -20,6 +19,7 @@ from bidsface_emotion_cnn.audit_tables import (
 from bidsface_emotion_cnn.calibration import Calibration, scale_folds
 from bidsface_emotion_cnn.cross_validation import SchemeOutcome
 from bidsface_emotion_cnn.evaluation import Evaluation, EvaluationSettings
+from bidsface_emotion_cnn.evaluation_summary import evaluation_summary, headline
 from bidsface_emotion_cnn.evaluation_tables import Evaluated, score_table
 from bidsface_emotion_cnn.gathering import Cohort
 from bidsface_emotion_cnn.held_out import HeldOut
@@ -29,7 +29,9 @@ from bidsface_emotion_cnn.options import EmotionOptions
 from bidsface_emotion_cnn.overlap import Overlap, overlap_report
 from bidsface_emotion_cnn.tools import Tools
 
-NETWORK, BASELINE = "network", "logistic"
+NETWORK = "network"
+"""The classifier that this is about; the baseline is there to compare it with."""
+
 WHOLE_BRAIN = "brain"
 
 
@@ -154,11 +156,15 @@ def judged_results(judged: Judged, cohort: Cohort, options: EmotionOptions) -> R
         tables=tables,
         matrices=confusion_matrices(judged.items, entities, task),
         figures=list(_figures(judged, cohort, entities)),
-        summaries=[_summary(judged), *_audit_summaries(judged)],
+        summaries=[evaluation_summary(judged.items), *_audit_summaries(judged)],
         methods=methods,
         citations=evaluation_text.citations_of(methods),
         highlights=[
-            *_highlights(judged),
+            *(
+                headline(item)
+                for item in judged.items
+                if item.estimator == NETWORK and item.scheme != "random"
+            ),
             *(leakage_text.verdict(name, audit) for name, audit in judged.audits.items()),
         ],
         warnings=[
@@ -231,39 +237,3 @@ def _reliability(judged: Judged, scheme: str) -> dict[str, dict[str, Calibration
 def _audit_summaries(judged: Judged) -> list[Summary]:
     audits = [audit_summary(judged.audits)] if judged.audits else []
     return [*audits, overlap_summary(judged.overlaps)]
-
-
-def _summary(judged: Judged) -> Summary:
-    rows = [
-        {
-            "Held out": NAMES[item.scheme],
-            "Classifier": item.estimator,
-            "Balanced accuracy": f"{item.evaluation.pooled.balanced_accuracy:.3f}",
-            "Chance": f"{item.evaluation.pooled.chance:.3f}",
-            "Area under the curve": f"{item.evaluation.auc.macro:.3f}",
-            "p": "n/a" if np.isnan(item.evaluation.p) else f"{item.evaluation.p:.2g}",
-            "Calibration error": f"{item.evaluation.calibration.width.expected_error:.3f}",
-        }
-        for item in judged.items
-    ]
-    caption = (
-        "p: of circular shifts of the film's labels where runs are held out, of participants' "
-        "signed ranks where participants are; the random split lets nothing be tested."
-    )
-    return Summary("Recognition of classes in held-out volumes", pd.DataFrame(rows), caption)
-
-
-def _highlights(judged: Judged) -> list[str]:
-    lines = []
-    for item in judged.items:
-        if item.estimator != NETWORK or item.scheme == "random":
-            continue
-        found = item.evaluation
-        p = "" if np.isnan(found.p) else f", p = {found.p:.2g}"
-        lines.append(
-            f"With {NAMES[item.scheme]}, the network recognized "
-            f"{100 * float(found.pooled.balanced_accuracy):.0f} % (balanced; chance "
-            f"{100 * float(found.pooled.chance):.0f} %{p}), area under the curve "
-            f"{found.auc.macro:.2f}."
-        )
-    return lines

@@ -18,7 +18,8 @@ def headline(item: Evaluated) -> str:
     ends = found.balanced_accuracy
     interval = _interval(float(ends.low), float(ends.high))
     within = "" if interval == "n/a" else f" (95 % CI {interval})"
-    p = "" if np.isnan(found.p) else f", {_p(found.p)}"
+    # With participants held out a response to the moment is enough for a small p.
+    p = "" if found.shift is None else f", {_p(found.p)}"
     return (
         f"{item.estimator}, {NAMES[item.scheme]}: balanced accuracy "
         f"{found.pooled.balanced_accuracy:.3f}{within}, chance {found.pooled.chance:.3f}{p}; mean "
@@ -53,7 +54,8 @@ def evaluation_summary(items: Sequence[Evaluated]) -> Summary:
     caption = (
         "Of all held-out volumes together, with 95 % confidence intervals over participants. p: "
         "circular shifts of the film's labels where segments of a film are held out, else signed "
-        "ranks of participants; none for the random split, which leaks."
+        "ranks of participants, which speak of other people who see the same film: responses to "
+        "its moments that people share are enough; none for the random split, which leaks."
     )
     return Summary("Held-out scores", pd.DataFrame(rows), caption)
 
