@@ -148,17 +148,18 @@ said), patterns of {N_VOXELS} voxels, and model RDMs of random numbers per class
 participants who have orders of their own; {N_DRAWS} bootstrap draws. Share of data sets with
 p <= {LEVEL}, in the first voxel or anywhere for corrected p-values; exact tests must lie within the
 99.9 % binomial interval, conservative ones below its upper limit. For intervals: share that does
-not hold the true value. `python benchmarks/null_rsa.py --write` measured this in {seconds:.0f} s.
+not hold the true value. `python benchmarks/null_rsa.py --data-sets {n} --write` measured this in
+{seconds:.0f} s.
 
 | p-value | rate | wanted | held |
 | --- | --- | --- | --- |
 {table}
 
-Row {WARNING}: the Wilcoxon test asks whether participants' RDMs are like the model for
-these very classes. Any RDM that people share is like a random model, or unlike it, and with
-{N_CLASSES} classes often so; whether that holds for other classes is what orders of classes ask.
-Rows {OTHER}: a model that resembles the true one is like the RDMs, too; given the true one it is
-not.
+Row {WARNING}: the Wilcoxon test asks whether participants' RDMs
+are like the model for these very classes. Any RDM that people share is like a random model, or
+unlike it, and with {N_CLASSES} classes often so; whether that holds for other classes is what
+orders of classes ask. Rows {OTHER}: a model that resembles the true one
+is like the RDMs, too; given the true one it is not.
 """
 
 

@@ -457,10 +457,7 @@ def test_what_was_found_can_be_written(found, group, tmp_path):
     assert f"sub-01_ses-a_task-film_{start}_desc-rsa_stat-dissimilarity_statmap.nii.gz" in names
     assert "sub-01_ses-a_task-film_space-MNI152NLin2009cAsym_desc-rsa_dissimilarities.tsv" in names
     assert "ses-a_task-film_label-signal_desc-rsa_relmat.tsv" in names
-    assert (
-        f"ses-a_task-film_{start}_contrast-affect_desc-rsa_stat-pfwe_statmap.nii.gz" in names
-        or (f"ses-a_task-film_{start}_desc-rsa_contrast-affect_stat-pfwe_statmap.nii.gz" in names)
-    )
+    assert f"ses-a_task-film_{start}_desc-rsa_contrast-affect_stat-pfwe_statmap.nii.gz" in names
 
 
 def test_group_is_the_same_again(people, group):
