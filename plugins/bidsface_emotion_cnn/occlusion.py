@@ -10,7 +10,6 @@ once, give what full forward passes give, at less than a hundredth of the arithm
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from bidsface_emotion_cnn.occlusion_reading import evaluated, read_layers, requi
 from bidsface_emotion_cnn.occlusion_running import run_batches
 from bidsface_emotion_cnn.occlusion_space import Space
 from bidsface_emotion_cnn.occlusion_windows import batches
+from bidsface_emotion_cnn.torch_devices import exact_arithmetic
 
 __all__ = ["brute_force_occlusion", "map_to_volume", "occlude_masks", "occlusion_map"]
 
@@ -254,18 +254,11 @@ def _network(
 ) -> tuple[Network, torch.device]:
     """Return the network over the volume, and the device that it is on."""
     where, layers = torch.device(device), read_layers(model)
-    with torch.inference_mode(), _exact(where):
+    with torch.inference_mode(), exact_arithmetic(where):
         tensor = torch.tensor(values, dtype=_dtype(model, dtype), device=where)
         network = Network(layers, tensor)
         require_same_output(model, layers, tensor)
         return network, where
-
-
-def _exact(device: torch.device) -> AbstractContextManager[None]:
-    """Compute convolutions on a GPU in full single precision."""
-    if device.type != "cuda":
-        return nullcontext()
-    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 def _probability_changes(logits: Tensor, changes: Tensor) -> NDArray[np.float64]:
@@ -284,7 +277,7 @@ def _forward_changes(
 ) -> NDArray[np.float64]:
     """Return changes of probabilities by full forward passes, (n_volumes, n_classes)."""
     kind = _dtype(model, dtype)
-    with torch.inference_mode(), _exact(device), evaluated(model, kind, device) as network:
+    with torch.inference_mode(), exact_arithmetic(device), evaluated(model, kind, device) as network:
 
         def logits(some: list[NDArray[np.floating]]) -> Tensor:
             tensor = torch.from_numpy(np.stack(some)).to(dtype=kind, device=device)
