@@ -277,7 +277,11 @@ def _forward_changes(
 ) -> NDArray[np.float64]:
     """Return changes of probabilities by full forward passes, (n_volumes, n_classes)."""
     kind = _dtype(model, dtype)
-    with torch.inference_mode(), exact_arithmetic(device), evaluated(model, kind, device) as network:
+    with (
+        torch.inference_mode(),
+        exact_arithmetic(device),
+        evaluated(model, kind, device) as network,
+    ):
 
         def logits(some: list[NDArray[np.floating]]) -> Tensor:
             tensor = torch.from_numpy(np.stack(some)).to(dtype=kind, device=device)
