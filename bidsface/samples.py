@@ -84,6 +84,11 @@ def select(spec: SampleSpec, events: Events, filter_: RunFilter, interval: float
     interval : float
         Repetition time (s).
     """
+    if events.trials.empty:
+        n_kept = int(np.count_nonzero(filter_.kept))
+        nothing = np.empty(0, np.intp)
+        weights = _matrix(nothing, nothing, 1.0, (0, n_kept))
+        return Selection(nothing, np.empty(0), weights, weights)
     return KINDS[spec.kind](spec, events, filter_, interval)
 
 

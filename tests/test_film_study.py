@@ -418,7 +418,8 @@ def test_the_film_has_a_recipe_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setitem(STUDIES, "film", written)
     assert main([str(tmp_path), "--study", "film", "--nprocs", "2"]) == 0
     levels = [str(tmp_path / "bids"), str(tmp_path / "bidsface"), "participant", "group"]
-    assert calls == [[*levels, "--recipe", "emotion-cnn", "--nprocs", "2"]]
+    settings = ["--set", *STUDIES["film"].settings]
+    assert calls == [[*levels, "--recipe", "emotion-cnn", "--nprocs", "2", *settings]]
 
 
 def test_the_same_study_is_left_alone_and_others_refused(study, capsys):

@@ -23,6 +23,7 @@ from bidsface_emotion_cnn.options import OcclusionOptions
 from bidsface_emotion_cnn.positions import BoxGrid
 from bidsface_emotion_cnn.saliency import integrated_gradients, smooth_grad
 from bidsface_emotion_cnn.tools import Tools
+from bidsface_emotion_cnn.torch_devices import one_thread
 
 FLIPS = 9_999
 """Sign flips of participants' maps."""
@@ -133,6 +134,7 @@ def _look(
     options: OcclusionOptions,
     tools: Tools,
 ) -> Seen:
+    one_thread()
     model, volume = fold.network.model, cohort.volumes.read(np.array([number]))[0]
     boxes = occlusion_map(
         model, volume, options.box, options.stride, pad=options.pad, device=tools.device

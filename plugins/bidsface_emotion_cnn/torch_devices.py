@@ -26,6 +26,15 @@ def torch_device(name: str) -> torch.device:
         raise InputError(str(error)) from error
 
 
+def one_thread() -> None:
+    """Let torch use one thread in the calling thread.
+
+    The last bits of sums depend on how many threads make them, and how many torch takes in a thread
+    of its host depends on where that thread comes from. Folds and volumes go side by side instead.
+    """
+    torch.set_num_threads(1)
+
+
 def exact_arithmetic(device: torch.device) -> AbstractContextManager[None]:
     """Compute convolutions on a GPU in full single precision, by algorithms that repeat.
 
