@@ -240,9 +240,10 @@ p <= {LEVEL}; for the audit, share of data sets in which it warns.
 {table}
 
 Circular shifts are approximate, perhaps because the labels of the other segments have trained the
-classifier and blocks differ in length, which was not looked into. The first row {LIMIT}: the level is near {LEVEL:.0%} for scores of all
-classes, but above it for the smallest of the adjusted p-values of single classes, to be read with
-caution where the score of all classes is not significant.
+classifier and blocks differ in length, which was not looked into. The first row {LIMIT}: the level
+is near {LEVEL:.0%} for scores of all classes, but above it for the smallest of the adjusted
+p-values of single classes, to be read with caution where the score of all classes is not
+significant.
 
 Other rows {LIMIT}: tests over participants ask whether other people who see the same film would be
 above chance. Where responses to a film are alike in people they would be, by whatever this film's

@@ -27,6 +27,7 @@ from bidsface_emotion_cnn.embedding import (
     embed_positions,
 )
 from bidsface_emotion_cnn.positions import BoxGrid, Positions, top_positions
+from bidsface_emotion_cnn.resampling import child_seed
 from bidsface_emotion_cnn.valence_arousal import Point, class_coordinates
 
 VECTORS, EMBEDDING = "vectors", "functional UMAP"
@@ -140,8 +141,8 @@ def explore(
     values = np.asarray(maps, np.float64)
     tops = top_positions(values, settings.top, inside)
     coordinates, notes = class_coordinates(classes, settings.coordinates)
-    found = embed_positions(values, grid, tops, coordinates, _child(seed, 0), settings.umap)
-    number = int(_child(seed, 1).generate_state(1)[0])
+    found = embed_positions(values, grid, tops, coordinates, child_seed(seed, 0), settings.umap)
+    number = int(child_seed(seed, 1).generate_state(1)[0])
     clustering = METHODS[settings.clustering](found.vectors, number)
     return Exploration(
         tuple(classes),
@@ -182,11 +183,11 @@ def _stabilities(
     }
     return {
         name: stability(
-            found.vectors, partition, _child(seed, 2 + place), repeats.n_seeds, repeats.n_shuffles
+            found.vectors,
+            partition,
+            child_seed(seed, 2 + place),
+            repeats.n_seeds,
+            repeats.n_shuffles,
         )
         for place, (name, (partition, repeats)) in enumerate(wanted.items())
     }
-
-
-def _child(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence(entropy=seed.entropy, spawn_key=(*seed.spawn_key, number))

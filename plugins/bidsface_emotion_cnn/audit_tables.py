@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Column, Entities, Summary, Table
@@ -13,6 +12,7 @@ from bidsface_emotion_cnn.calibration import Reliability
 from bidsface_emotion_cnn.evaluation_tables import SCHEME, Evaluated
 from bidsface_emotion_cnn.leakage_audit import METRICS, NAMES, LeakageAudit
 from bidsface_emotion_cnn.overlap import Overlap
+from bidsface_emotion_cnn.resampling import interval_text
 
 CALIBRATION_COLUMNS: Mapping[str, Column] = {
     "estimator": Column("Network, or baseline"),
@@ -126,7 +126,7 @@ def audit_summary(audits: Mapping[str, LeakageAudit]) -> Summary:
             "comparison": f"{NAMES[one.first]} - {NAMES[one.second]}",
             "scores": f"{one.first_score:.3f} - {one.second_score:.3f}",
             "difference": f"{one.difference:+.3f}",
-            "95 % CI": _interval(one.low, one.high),
+            "95 % CI": interval_text(one.low, one.high),
             "excessive": "yes" if one.excessive else "no",
         }
         for name, audit in audits.items()
@@ -138,10 +138,6 @@ def audit_summary(audits: Mapping[str, LeakageAudit]) -> Summary:
         f"above 0 and the difference above {audit.threshold:g}."
     )
     return Summary("Leakage audit", pd.DataFrame(rows), caption)
-
-
-def _interval(low: float, high: float) -> str:
-    return "n/a" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
 
 
 def overlap_summary(overlaps: Mapping[str, Overlap]) -> Summary:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bidsface.statistics import permutation_p
 from bidsface_emotion_cnn.embedding import PUBLISHED, UmapSettings, functional_embedding
+from bidsface_emotion_cnn.resampling import child_seed
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]
@@ -224,9 +225,9 @@ def stability(
         At least 2.
     n_shuffles : int
     """
-    seeds = [int(word) for word in _child(seed, 0).generate_state(n_seeds)]
+    seeds = [int(word) for word in child_seed(seed, 0).generate_state(n_seeds)]
     null = [
-        _agreement(_shuffled(vectors, _child(seed, 1 + number)), partition, seeds).mean()
+        _agreement(_shuffled(vectors, child_seed(seed, 1 + number)), partition, seeds).mean()
         for number in range(n_shuffles)
     ]
     return Stability(_agreement(vectors, partition, seeds), np.array(null, dtype=np.float64))
@@ -241,7 +242,3 @@ def _agreement(vectors: Floats, partition: Partition, seeds: list[int]) -> Float
 
 def _shuffled(vectors: Floats, seed: np.random.SeedSequence) -> Floats:
     return np.random.default_rng(seed).permuted(vectors, axis=0)
-
-
-def _child(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence(entropy=seed.entropy, spawn_key=(*seed.spawn_key, number))

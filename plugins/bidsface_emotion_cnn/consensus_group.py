@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Entities, Figure, ParticipantResults, Results, Summary
+from bidsface.entities import shared
 from bidsface_emotion_cnn import consensus_tables as tables
 from bidsface_emotion_cnn import consensus_text as text
 from bidsface_emotion_cnn.agreement import measure_agreement
@@ -63,7 +64,10 @@ def measure_group(
     step, notes = _label_duration(labels)
     film = film_labels(read_label_sources(options.labels, bids_dir), options.labels, step)
     measured = _measure(film, options, seed)
-    entities = _shared_entities(labelled)
+    entities = shared(
+        [item.entities for one in labelled for item in one.tables if item.suffix == "labels"],
+        ("sub", "desc"),
+    )
     agreement = tables.agreement_table(measured, labels, entities)
     methods = text.group_methods(options, film)
     return Results(
@@ -192,14 +196,3 @@ def _warnings(measured: Measured, options: ConsensusOptions) -> list[str]:
             "intervals are too narrow"
         )
     return notes
-
-
-def _shared_entities(participants: Sequence[ParticipantResults]) -> dict[str, str]:
-    tables = [
-        item.entities for one in participants for item in one.tables if item.suffix == "labels"
-    ]
-    return {
-        key: value
-        for key, value in tables[0].items()
-        if key not in ("sub", "desc") and all(own.get(key) == value for own in tables)
-    }

@@ -19,6 +19,7 @@ from bidsface.analysis import (
     Table,
     usable_tasks,
 )
+from bidsface.entities import shared
 from bidsface_emotion_cnn import consensus_text as text
 from bidsface_emotion_cnn.consensus import NONE, ROUNDING
 from bidsface_emotion_cnn.consensus_analysis import ConsensusOptions
@@ -75,7 +76,7 @@ def label_participant(
     runs = [run for task in tasks for run in participant.bold_runs(task)]
     sources = read_label_sources(options.labels, bids_dir)
     found = label_runs(runs, options.labels, sources, seed)
-    entities = _shared_entities(runs)
+    entities = shared([run.entities for run in runs], OF_IMAGES)
     methods = text.participant_methods(options.labels)
     n_volumes = sum(len(run.times) for run in runs)
     return Results(
@@ -90,15 +91,6 @@ def label_participant(
         ],
         warnings=[*notes, *found.notes],
     )
-
-
-def _shared_entities(runs: Sequence[BoldRun]) -> dict[str, str]:
-    first = runs[0].entities
-    return {
-        key: value
-        for key, value in first.items()
-        if key not in OF_IMAGES and all(run.entities.get(key) == value for run in runs)
-    }
 
 
 def _table(found: LabelledVolumes, runs: Sequence[BoldRun], entities: Entities) -> Table:

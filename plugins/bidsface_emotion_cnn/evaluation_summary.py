@@ -10,13 +10,14 @@ import pandas as pd
 from bidsface.analysis import Summary
 from bidsface_emotion_cnn.evaluation_tables import Evaluated
 from bidsface_emotion_cnn.leakage_audit import NAMES
+from bidsface_emotion_cnn.resampling import interval_text
 
 
 def headline(item: Evaluated) -> str:
     """Say how well a classifier does under a split."""
     found = item.evaluation
     ends = found.balanced_accuracy
-    interval = _interval(float(ends.low), float(ends.high))
+    interval = interval_text(float(ends.low), float(ends.high))
     within = "" if interval == "n/a" else f" (95 % CI {interval})"
     # With participants held out a response to the moment is enough for a small p.
     p = "" if found.shift is None else f", {_p(found.p)}"
@@ -69,12 +70,8 @@ def _smallest(item: Evaluated) -> float:
 
 
 def _score(value: float, low: float, high: float) -> str:
-    interval = _interval(low, high)
+    interval = interval_text(low, high)
     return f"{value:.3f}" if interval == "n/a" else f"{value:.3f} ({interval})"
-
-
-def _interval(low: float, high: float) -> str:
-    return "n/a" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
 
 
 def _p(p: float) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bidsface.numerics.map_tests import BLOCK, ROWS, MapTest, blocks, corrected_p
 from bidsface.statistics import TIE, fdr
+from bidsface_emotion_cnn.resampling import child_seed
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.integer]
@@ -77,7 +78,7 @@ def chosen_volumes(
                 f"{name}: {len(eligible)} instead of {per_class} volumes are occluded, since no "
                 f"more are classified correctly with a probability above {above:g}"
             )
-        generator = np.random.default_rng(_child(seed, code))
+        generator = np.random.default_rng(child_seed(seed, code))
         index.append(_in_turns(eligible, people[eligible], generator)[:per_class])
     return ChosenVolumes(np.sort(np.concatenate(index)).astype(np.int64), tuple(notes))
 
@@ -190,7 +191,7 @@ def group_occlusion(
             mean[code] = own.mean(axis=0)
         if len(own) < 2:
             continue
-        found = sign_flip_test(-own[:, tested], n_flips, _child(seed, code))
+        found = sign_flip_test(-own[:, tested], n_flips, child_seed(seed, code))
         t[code, tested] = -found.statistic
         p[code, tested], p_fwe[code, tested] = found.p, found.p_fwe
         p_fdr[code] = fdr(p[code])
@@ -262,7 +263,3 @@ def sign_flips(n: int, n_flips: int, seed: np.random.SeedSequence) -> tuple[Floa
         return every[1:], True  # the first one is the observed one
     generator = np.random.default_rng(seed)
     return generator.choice(np.array([1.0, -1.0]), size=(n_flips, n)), False
-
-
-def _child(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence(entropy=seed.entropy, spawn_key=(*seed.spawn_key, number))

@@ -98,7 +98,7 @@ def occlude(
         If the box does not fit into the volumes.
     """
     volumes = cohort.volumes
-    tested = outcome.tested
+    tested, folds = outcome.tested, outcome.fold_numbers
     chosen = chosen_volumes(
         np.concatenate(outcome.predictions["network"].test),
         volumes.codes[tested],
@@ -118,7 +118,7 @@ def occlude(
     tools.tell(f"occlusion: {len(rows)} volumes, {grid.n_positions:,} positions each")
 
     def look(row: int) -> Seen:
-        fold = outcome.folds[outcome.fold_numbers[row]]
+        fold = outcome.folds[folds[row]]
         return _look(int(tested[row]), fold, cohort, masks, grid, options, tools)
 
     seen = [look(row) for row in rows] if tools.device == "cuda" else list(tools.map(look, rows))

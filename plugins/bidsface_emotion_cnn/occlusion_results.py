@@ -22,7 +22,7 @@ from bidsface.analysis import (
     Voxels,
 )
 from bidsface.anatomy import Atlas
-from bidsface.statistics import fdr
+from bidsface.statistics import fdr, mean_interval
 from bidsface_emotion_cnn import occlusion_figures, occlusion_text
 from bidsface_emotion_cnn.after_occlusion import Exploration, ExplorationSettings, Repeats, explore
 from bidsface_emotion_cnn.embedding import UmapSettings
@@ -188,8 +188,6 @@ def region_table(occluded: Occluded, cohort: Cohort, tools: Tools) -> Table:
 
 
 def _interval(values: NDArray[np.floating]) -> tuple[float, float]:
-    from bidsface.statistics import mean_interval
-
     return mean_interval(values) if len(values) > 1 else (float("nan"), float("nan"))
 
 

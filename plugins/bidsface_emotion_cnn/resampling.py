@@ -64,3 +64,8 @@ def percentile_interval(
     ends = np.nanquantile(np.where(unknown, 0.0, draws), [tail, 1 - tail], axis=0)
     low, high = np.where(unknown, np.nan, ends)
     return np.asarray(low), np.asarray(high)
+
+
+def interval_text(low: float, high: float) -> str:
+    """Return an interval for people; n/a where it is not known."""
+    return "n/a" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
