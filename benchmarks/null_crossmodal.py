@@ -256,9 +256,10 @@ def report(rows: Sequence[str], n: int, seconds: float) -> str:
 
 {n:,} data sets without effect, each of {N_PARTICIPANTS} participants with two tasks of {N_RUNS}
 runs with {PER_CLASS} events per class ({len(CLASSES)} classes), 2 overlapping regions, ridge and
-the aligner `{ALIGNER}` unless a row says otherwise, leave-one-run-out, {N_PERMUTATIONS}
-permutations with aligners refitted to every one, {N_DRAWS} group draws, through the functions of
-the analysis. Share of data sets with p <= {LEVEL}; exact tests must lie within the 99.9 % binomial
+the aligner `{ALIGNER}` unless a row says otherwise, {CrossmodalOptions().pairings} partners per
+sample, leave-one-run-out, {N_PERMUTATIONS} permutations with aligners refitted to every one,
+{N_DRAWS} group draws, through the functions of the analysis.
+Share of data sets with p <= {LEVEL}; exact tests must lie within the 99.9 % binomial
 interval, conservative ones below its upper limit: accuracies are discrete, and ties count against
 the observed labelling. {n // SLOW:,} data sets where aligners are refitted to permutations or
 there are several, which takes long (wider intervals).

@@ -224,6 +224,9 @@ class Analysis(ABC):
     needs_time_series: ClassVar[bool] = False
     """Whether it asks for ``bold_runs``: recipes of single images cannot have it."""
 
+    needs_samples: ClassVar[bool] = False
+    """Whether it asks for ``samples``: recipes without kinds of samples cannot have it."""
+
     other_datasets: ClassVar[bool] = False
     """Whether ``group`` also gets the participants of other data sets.
 

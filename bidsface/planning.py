@@ -269,6 +269,11 @@ def check_analyses(
                     f"{analysis.name} models the time series of BOLD runs, but inputs.images "
                     "gives single images"
                 )
+            if analysis.needs_samples and not recipe.samples:
+                raise RecipeError(
+                    f"{analysis.name} works on samples, but the recipe names no kind of them "
+                    "(key samples)"
+                )
             analysis.check(options, tuple(recipe.samples), regions)
             analysis.tables_used(options)
         except RecipeError as error:

@@ -213,10 +213,10 @@ class Recipe(Section):
     inputs: Inputs = Inputs()
     cleaning: Cleaning = Cleaning()
     classes: Classes = Classes()
-    samples: Mapping[Label, SampleSpec]
-    """Kinds of samples by name."""
-    regions: Mapping[Label, RegionSpec]
-    """Regions by name (letters and digits)."""
+    samples: Mapping[Label, SampleSpec] = {}
+    """Kinds of samples by name; none where no analysis works on samples."""
+    regions: Mapping[Label, RegionSpec] = {}
+    """Regions by name (letters and digits); none where no analysis works in regions."""
     region_sets: Mapping[str, tuple[str, ...]] = {}
     """Names for lists of regions, which analyses may use in place of region names."""
     analyses: Mapping[Label, AnalysisSpec]

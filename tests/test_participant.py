@@ -259,6 +259,20 @@ def test_overview_tells_what_was_left_out(tmp_path):
     )
 
 
+def test_a_recipe_needs_neither_samples_nor_regions(tmp_path):
+    files = ParticipantFiles("01", (make_run(tmp_path),))
+    participant = load(files, samples={}, regions={})
+    results = participant.overview()
+    assert participant.regions == {}
+    assert len(participant.voxels.index) == len(participant.brain.index)
+    assert [summary.title for summary in results.summaries] == ["Runs", "Events and classes"]
+    assert results.summaries[0].frame["lost trials"].tolist() == [0]
+    assert results.highlights[0].endswith(f"{len(participant.brain.index)} voxels in the brain.")
+    assert "Regions were" not in results.methods
+    with pytest.raises(RecipeError, match="regions: the recipe names none"):
+        participant.select_regions(())
+
+
 def test_lost_trials_are_counted(tmp_path):
     events = events_table(11)  # the last one begins with the last volume
     participant = load(ParticipantFiles("01", (make_run(tmp_path, events=events),)), samples=KINDS)

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from bidsface.errors import RecipeError
+from bidsface.planning import check_analyses
 from bidsface.plugins import load_plugins
 from bidsface.recipe_loading import load_recipe, recipe_schema
 
@@ -128,6 +129,14 @@ def test_only_the_named_analyses_run(plugins, write):
     assert list(load_recipe(path, plugins, only=["b"]).options) == ["b"]
     with pytest.raises(RecipeError, match=r"--analysis c: .*a, b"):
         load_recipe(path, plugins, only=["c"])
+
+
+def test_recipes_without_samples_are_for_analyses_that_need_none(plugins, write):
+    analyses = {"task": {"analysis": "glm"}, "within": {"analysis": "decoding"}}
+    path = write(samples={}, analyses=analyses)
+    with pytest.raises(RecipeError, match=r"key analyses\.within: decoding works on samples"):
+        check_analyses(load_recipe(path, plugins), plugins, 1)
+    check_analyses(load_recipe(path, plugins, only=["task"]), plugins, 1)
 
 
 def test_schema_accepts_the_shipped_recipes_and_refuses_a_misspelled_option(plugins):

@@ -231,4 +231,4 @@ KINDS: Mapping[str, Callable[[SampleSpec], str]] = {
 
 def _regions(regions: Sequence[Region]) -> str:
     listed = "; ".join(f"{region.name} ({region.description})" for region in regions)
-    return f"Regions were {listed}."
+    return f"Regions were {listed}." if listed else ""

@@ -34,7 +34,7 @@ def describe_participant(participant: LoadedParticipant) -> Results:
     return Results(
         parcellations=(Parcellation(participant.voxels, tuple(participant.regions.values())),),
         figures=() if participant.recipe.inputs.images is not None else _carpets(participant),
-        summaries=(_runs(participant), _classes(participant), _regions(participant)),
+        summaries=(_runs(participant), _classes(participant), *_regions(participant)),
         methods=text,
         citations=cited(text, CITATIONS),
         highlights=(_highlight(participant),),
@@ -46,10 +46,11 @@ def _highlight(participant: LoadedParticipant) -> str:
     used = participant.runs.used
     trials = sum(len(run.events.trials) for run in used)
     classes = {label for run in used for label in run.events.trials["trial_type"]}
+    n_regions = len(participant.regions)
+    where = f"{n_regions} region{'s' * (n_regions != 1)}" if n_regions else "the brain"
     return (
         f"{len(used)} of {len(participant.files.runs)} runs were used, with {trials} trials of "
-        f"{len(classes)} classes and {len(participant.voxels.index)} voxels in "
-        f"{len(participant.regions)} region{'s' * (len(participant.regions) != 1)}."
+        f"{len(classes)} classes and {len(participant.voxels.index)} voxels in {where}."
     )
 
 
@@ -75,7 +76,6 @@ def _run_row(run: PreparedRun, constant: int) -> dict[str, object]:
     if run.run.images:
         return _image_row(run, constant)
     displacement = run.confounds.framewise_displacement
-    lost = np.unique(np.concatenate([run.lost(name) for name in run.selections]))
     return {
         "run": run.run.block,
         "state": "used",
@@ -84,7 +84,7 @@ def _run_row(run: PreparedRun, constant: int) -> dict[str, object]:
         "censored": run.n_censored,
         "mean displacement (mm)": MISSING if displacement is None else f"{displacement.mean():.3f}",
         "trials": len(run.events.trials),
-        "lost trials": len(lost),
+        "lost trials": run.n_lost,
         "voxels without signal": constant,
     }
 
@@ -96,7 +96,7 @@ def _image_row(run: PreparedRun, empty: int) -> dict[str, object]:
         "images": len(run.filter.kept),
         "of no class": int(np.count_nonzero(~run.filter.kept)),
         "trials": len(run.events.trials),
-        "trials without image": len(run.lost(next(iter(run.selections)))),
+        "trials without image": run.n_lost,
         "voxels without value": empty,
     }
 
@@ -118,7 +118,9 @@ def _class_row(task: str, name: str, count: int, role: str) -> dict[str, object]
     return {"task": task, "event": name, "count": count, "role": role}
 
 
-def _regions(participant: LoadedParticipant) -> Summary:
+def _regions(participant: LoadedParticipant) -> Sequence[Summary]:
+    if not participant.regions:
+        return ()
     volume = abs(float(np.linalg.det(participant.voxels.grid.affine[:3, :3])))
     rows = [
         {
@@ -129,7 +131,8 @@ def _regions(participant: LoadedParticipant) -> Summary:
         }
         for region in participant.regions.values()
     ]
-    return Summary("Regions", pd.DataFrame(rows), "Voxels within the brain masks of all runs.")
+    about = "Voxels within the brain masks of all runs."
+    return (Summary("Regions", pd.DataFrame(rows), about),)
 
 
 def _carpets(participant: LoadedParticipant) -> Sequence[Figure]:

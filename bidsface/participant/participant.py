@@ -243,7 +243,7 @@ class LoadedParticipant:
         Raises
         ------
         RecipeError
-            If the recipe has no such region or set.
+            If the recipe has no such region or set, or no regions at all.
         InputError
             If the participant has none of them.
         """
@@ -255,6 +255,8 @@ class LoadedParticipant:
                 f"no region {', '.join(unknown)}; the recipe has "
                 f"{', '.join((*self.recipe.regions, *sets))}"
             )
+        if not self.recipe.regions:
+            raise RecipeError("regions: the recipe names none, and this analysis works in regions")
         regions = self.regions
         selected = [regions[name] for name in dict.fromkeys(wanted or regions) if name in regions]
         if not selected:

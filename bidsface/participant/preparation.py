@@ -62,6 +62,11 @@ class PreparedRun:
         """Return the rows of trials that one kind of samples lacks."""
         return self.selections[name].lost(len(self.events.trials))
 
+    @property
+    def n_lost(self) -> int:
+        """How many trials some kind of samples lacks."""
+        return len({trial for name in self.selections for trial in self.lost(name).tolist()})
+
 
 @dataclass(frozen=True)
 class ExcludedRun:

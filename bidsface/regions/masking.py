@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -43,7 +44,8 @@ def find_regions(
 ) -> FoundRegions:
     """Find a recipe's regions within the brain.
 
-    Regions that are made of group results which are not there yet are left out, with a note.
+    Regions that are made of group results which are not there yet are left out, with a note. The
+    voxels of a recipe without regions are the whole brain.
 
     Raises
     ------
@@ -52,6 +54,9 @@ def find_regions(
         region is left.
     """
     brain = common_brain(files.runs, grid)
+    if not recipe.regions:
+        whole = np.arange(math.prod(grid.shape)) if brain is None else np.flatnonzero(brain)
+        return FoundRegions(Voxels(grid, whole), {}, ())
     masks: dict[str, Mask] = {}
     made_of: dict[str, str] = {}
     notes = []

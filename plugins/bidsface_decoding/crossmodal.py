@@ -23,6 +23,7 @@ class Crossmodal(Analysis):
 
     name: ClassVar[str] = "crossmodal"
     Options: ClassVar[type[AnalysisOptions]] = CrossmodalOptions
+    needs_samples: ClassVar[bool] = True
 
     def regions_used(self, options: CrossmodalOptions) -> Sequence[str] | None:
         """Return the regions to decode in, those of pairs, and those to draw maps of."""

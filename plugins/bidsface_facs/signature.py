@@ -51,6 +51,7 @@ class Signature(Analysis):
 
     name: ClassVar[str] = "signature"
     Options: ClassVar[type[AnalysisOptions]] = SignatureOptions
+    needs_samples: ClassVar[bool] = True
 
     def regions_used(self, options: SignatureOptions) -> Sequence[str] | None:
         """Return the region; None for all."""
