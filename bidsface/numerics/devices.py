@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.linalg.lapack import sposv
+
+from bidsface.numerics.lapack import in_c_order, solve_in_place
 
 Array = Any
 """An array of the device's library."""
@@ -76,7 +77,7 @@ class Processor:
     """NumPy on the processor."""
 
     name = "cpu"
-    batch = 2 << 20
+    batch = 4 << 20
 
     def __init__(self) -> None:
         self._buffers: dict[str, np.ndarray] = {}
@@ -125,13 +126,9 @@ class Processor:
         """See `Device`; raises LinAlgError where a matrix is not positive definite."""
         if systems.dtype == np.float64:
             return np.linalg.solve(systems, rows.transpose(0, 2, 1)).transpose(0, 2, 1)
-        # NumPy's solver is an LU decomposition, and no faster in single precision. Transposes of
-        # matrices in C order are what LAPACK works on in place.
-        for system, right in zip(systems, rows, strict=True):
-            _, found, failed = sposv(system.T, right.T, overwrite_a=True, overwrite_b=True)
-            if failed:
-                raise np.linalg.LinAlgError("a matrix is not positive definite")
-            right[...] = found.T
+        # NumPy's solver is an LU decomposition, and no faster in single precision.
+        systems, rows = in_c_order(systems), in_c_order(rows)
+        solve_in_place(systems, rows)
         return rows
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
