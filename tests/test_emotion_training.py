@@ -483,3 +483,11 @@ def test_mixed_precision_where_a_gpu_is_fast_at_it(monkeypatch):
     assert uses_mixed_precision("mixed", gpu)
     assert not uses_mixed_precision("single", gpu)
     assert not uses_mixed_precision("auto", cpu)
+
+
+def test_memory_is_kept_where_glibc_can(monkeypatch):
+    from bidsface_emotion_cnn import torch_devices
+
+    assert torch_devices.keep_memory() in (True, False)
+    monkeypatch.setattr(torch_devices.sys, "platform", "elsewhere")
+    assert torch_devices.keep_memory.__wrapped__() is False

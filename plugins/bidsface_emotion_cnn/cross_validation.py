@@ -17,7 +17,7 @@ from bidsface_emotion_cnn.options import EmotionOptions, Scheme
 from bidsface_emotion_cnn.prediction import predict_probabilities
 from bidsface_emotion_cnn.splits import Fold, make_folds
 from bidsface_emotion_cnn.tools import Tools
-from bidsface_emotion_cnn.torch_devices import one_thread
+from bidsface_emotion_cnn.torch_devices import keep_memory, one_thread
 from bidsface_emotion_cnn.training import TrainedNetwork, train_network
 from bidsface_emotion_cnn.volume_set import VolumeSet
 
@@ -161,6 +161,7 @@ def run_fold(
 ) -> FoldOutcome:
     """Train and test the network of one fold, and the baseline where there are its products."""
     one_thread()
+    keep_memory()
     network = train_network(
         volumes,
         fold.train,

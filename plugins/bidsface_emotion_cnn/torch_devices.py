@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 
 import torch
 from torch import nn
 
 from bidsface.errors import InputError
 from bidsface.numerics.devices import find_device
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's ``mallopt`` (``malloc.h``), bytes."""
 
 
 def torch_device(name: str) -> torch.device:
@@ -33,6 +39,19 @@ def one_thread() -> None:
     of its host depends on where that thread comes from. Folds and volumes go side by side instead.
     """
     torch.set_num_threads(1)
+
+
+@cache
+def keep_memory() -> bool:
+    """Keep memory that networks give back for their next operation; tell whether that works.
+
+    glibc returns large blocks to the system at once, and every operation of a training step asks
+    for such blocks anew: of the time of training, up to a quarter goes into clearing pages.
+    """
+    adjust = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if adjust is None:  # no glibc
+        return False
+    return all([adjust(M_MMAP_THRESHOLD, 1 << 30), adjust(M_TRIM_THRESHOLD, (1 << 31) - 1)])
 
 
 def exact_arithmetic(device: torch.device) -> AbstractContextManager[None]:

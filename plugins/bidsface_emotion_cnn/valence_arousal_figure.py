@@ -37,7 +37,7 @@ def feelings_figure(
         Valence and arousal of the classes; NaN where they have none.
     """
     with style():
-        figure = Figure(figsize=(WIDTH, 2.9), layout="constrained", dpi=PICTURE_DPI)
+        figure = Figure(figsize=(WIDTH, 3.1), layout="compressed", dpi=PICTURE_DPI)
         drawn = figure.subplots(1, 3)
         scales = (("valence", "RdBu_r", (-1.0, 1.0)), ("arousal", "viridis", None))
         for axes, values, (name, cmap, limits) in zip(
