@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from bidsface.numerics.seeds import child_seed
 from bidsface.statistics import permutation_p
 from bidsface_emotion_cnn.circular_shift import circular_shift_test
 from bidsface_emotion_cnn.confusions import Scores, confusions
 from bidsface_emotion_cnn.evaluation import Evaluation, EvaluationSettings
 from bidsface_emotion_cnn.held_out import HeldOut
 from bidsface_emotion_cnn.leakage_audit import LeakageAudit
-from bidsface_emotion_cnn.resampling import child_seed
 from bidsface_emotion_cnn.splits import SCHEMES, make_folds
 
 sys.path.insert(0, str(Path(__file__).parent))

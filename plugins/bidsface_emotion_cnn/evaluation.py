@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bidsface.numerics.seeds import child_seed
 from bidsface.statistics import fdr
 from bidsface_emotion_cnn.above_chance import AboveChance, compare_with_chance
 from bidsface_emotion_cnn.calibration import Calibration
@@ -21,7 +22,6 @@ from bidsface_emotion_cnn.held_out import HeldOut
 from bidsface_emotion_cnn.resampling import (
     Floats,
     Indices,
-    child_seed,
     participant_weights,
     percentile_interval,
 )
