@@ -221,16 +221,22 @@ def test_tables_and_text(lingering):
 
 def test_methods_cite_what_they_name():
     text = methods(
-        {"runs": 8, "participants": 5, "random": 1}, 0.2, QUICK, threshold=0.05, scaled=True
+        {"runs": 8, "participants": 5, "random": 1},
+        0.2,
+        QUICK,
+        film=True,
+        threshold=0.05,
+        scaled=True,
     )
     assert set(citations_of(text)) == set(CITATIONS)
     assert "20 % tested" in text
-    own = methods({"runs": 8}, 0.2, QUICK, film=False)
+    own = methods({"runs": 8, "participants": 5, "random": 1}, 0.2, QUICK, film=False)
     assert "wilcoxon1945" in citations_of(own)
     assert "kauppi2010" not in citations_of(own)
-    assert "same film, in whom" not in own
-    plain = methods({"random": 1}, 0.2, QUICK)
-    assert not {"kauppi2010", "parker2007", "wilcoxon1945"} & set(citations_of(plain))
+    assert "film" not in own
+    assert "shift" not in own
+    plain = methods({"random": 1}, 0.2, QUICK, film=True)
+    assert not {"kauppi2010", "wilcoxon1945"} & set(citations_of(plain))
 
 
 def test_figures_have_a_panel_for_everything(lingering):
