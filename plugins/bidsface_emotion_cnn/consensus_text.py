@@ -97,11 +97,14 @@ def _annotations(options: LabelOptions) -> list[str]:
         if options.threshold is None
         else f"at least {options.threshold} observers"
     )
+    step = options.repetition_time
+    length = " as long as those of the runs" if step is None else f" of {step:g} s"
     parts = [
         "Observers had noted the emotions portrayed in the film, with their start and end, as in "
-        "the studyforrest data [@labs2015; @hanke2016]. The film was divided into volumes; an "
-        "observer's label of a volume was the last annotation in the file that overlaps it, those "
-        f"without an emotion being skipped. A volume kept the most frequent emotion if {enough} "
+        "the studyforrest data [@labs2015; @hanke2016]. The film was divided into volumes"
+        f"{length}; an observer's label of a volume was the last annotation in the file that "
+        "overlaps it, those without an emotion being skipped. A volume kept the most frequent "
+        f"emotion if {enough} "
         f"had noted it; {TIE_TEXTS[options.ties]}. The label belonged to what was measured "
         f"{options.shift:g} s later."
     ]
