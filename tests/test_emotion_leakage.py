@@ -127,6 +127,10 @@ def test_differences_are_means_over_the_same_people(lingering):
     away = scores["random"] - scores["runs"]
     assert found.difference == pytest.approx(away.mean())
     assert found.first_score == pytest.approx(scores["random"].mean())
+    # One report holds one area under the curve.
+    area = difference(audit, "random", "runs", "auc")
+    assert area.first_score == pytest.approx(lingering["random"].auc.macro)
+    assert area.second_score == pytest.approx(lingering["runs"].auc.macro)
     # Percentiles, expanded, are near Student's interval where differences have no tails.
     half = 2.365 * away.std(ddof=1) / np.sqrt(len(away))
     assert found.high - found.low == pytest.approx(2 * half, rel=0.25)

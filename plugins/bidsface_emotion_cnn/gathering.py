@@ -138,8 +138,11 @@ def _table(participants: Sequence[ParticipantResults]) -> pd.DataFrame:
 
 def _repetition_times(table: pd.DataFrame) -> dict[str, float]:
     """Return the repetition time (s) of every run of every participant, by their names."""
-    runs = table.groupby(["participant_id", "block"])["repetition_time"].first()
-    return {f"sub-{label}, {block}": float(step) for (label, block), step in runs.items()}
+    runs = table.drop_duplicates(["participant_id", "block"])
+    columns = (runs[name] for name in ("participant_id", "block", "repetition_time"))
+    return {
+        f"sub-{label}, {block}": float(step) for label, block, step in zip(*columns, strict=True)
+    }
 
 
 def _volume_set(data: NDArray[np.float32], table: pd.DataFrame) -> VolumeSet:
