@@ -36,8 +36,10 @@ def test_methods_say_where_labels_come_from():
         "per_class": 70,
         "repetition_time": 2.0,
     }
-    text = participant_methods(options(labels=noted))
+    assert participant_methods(options(labels=noted)).startswith("Observers had noted")
+    text = participant_methods(options(labels=noted), 9)
     for part in (
+        "9 observers had noted",
         "at least 5 observers",
         "equally frequent emotions were left out",
         "3 s later",

@@ -39,9 +39,16 @@ SCALING_TEXTS: Mapping[str, str] = {
 }
 
 
-def participant_methods(options: EmotionOptions) -> str:
-    """Return where labels come from, and what was done with the volumes of a participant."""
-    sentences = [consensus_text.label_methods(options.labels)]
+def participant_methods(options: EmotionOptions, n_observers: int | None = None) -> str:
+    """Return where labels come from, and what was done with the volumes of a participant.
+
+    Parameters
+    ----------
+    options : EmotionOptions
+    n_observers : int, optional
+        Whose annotations there are.
+    """
+    sentences = [consensus_text.label_methods(options.labels, n_observers)]
     if options.smoothing_fwhm is not None:
         sentences.append(
             "Images were smoothed with a Gaussian of full width at half maximum "
