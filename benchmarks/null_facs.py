@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bidsface.numerics.seeds import child_seed
 from bidsface_facs.bootstrap import bootstrap, jackknife
 from bidsface_facs.coefficients import coefficient_maps, with_larger_sd
 from bidsface_facs.inference import Permutations, Scoring, permutation_tests
@@ -202,8 +203,7 @@ def slow_p(seed: np.random.SeedSequence) -> Found:
 
 def _seeds(seed: np.random.SeedSequence, place: int) -> tuple[int, np.random.SeedSequence]:
     """Return a number to make data by and a seed of permutations."""
-    own = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, place))
-    data, permutations = own.spawn(2)
+    data, permutations = child_seed(seed, place).spawn(2)
     return int(data.generate_state(1)[0]), permutations
 
 

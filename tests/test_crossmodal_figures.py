@@ -9,14 +9,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgba
 
 from bidsface.analysis import StoredTable
-from bidsface.figures import PALETTE, WIDTH, render_svg, style
+from bidsface.figures import PALETTE, WIDTH, render_svg, stars, style
 from bidsface_decoding.condition_drawing import PALE
 from bidsface_decoding.conditions import Condition, Setting
 from bidsface_decoding.crossmodal_group import crossmodal_group
 from bidsface_decoding.crossmodal_group_figures import arrange
 from bidsface_decoding.crossmodal_options import CrossmodalOptions
 from bidsface_decoding.crossmodal_panels import confusion_grid
-from bidsface_decoding.figures import stars
 from bidsface_decoding.labels import SMALLEST, fit, wrap
 
 FEW = ("strong", "nothing", "displayobserve")

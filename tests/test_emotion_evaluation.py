@@ -1,6 +1,7 @@
 """Scores, intervals and tests of held-out predictions: references, planted effects, nulls."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy import special, stats
 from sklearn import metrics
 
 from bidsface_emotion_cnn.above_chance import compare_with_chance, sign_flip_p
-from bidsface_emotion_cnn.circular_shift import circular_shift_test
+from bidsface_emotion_cnn.circular_shift import WIDER, circular_shift_test
 from bidsface_emotion_cnn.confusions import Scores, confusions
 from bidsface_emotion_cnn.curves import (
     PairWins,
@@ -20,6 +21,7 @@ from bidsface_emotion_cnn.curves import (
 from bidsface_emotion_cnn.evaluation import Evaluation, EvaluationSettings
 from bidsface_emotion_cnn.evaluation_summary import evaluation_summary, headline
 from bidsface_emotion_cnn.evaluation_tables import SCORE_COLUMNS, Evaluated, score_table
+from bidsface_emotion_cnn.film_moments import FilmUnits, in_a_film
 from bidsface_emotion_cnn.held_out import HeldOut
 from bidsface_emotion_cnn.held_out_tables import confusion_matrices, prediction_table
 from bidsface_emotion_cnn.resampling import participant_weights, percentile_interval
@@ -105,16 +107,37 @@ def test_areas_within_folds_compare_no_volumes_of_two_folds():
 
 def test_intervals_of_areas_are_percentiles_of_the_resamples():
     probabilities, codes, people = predictions()
-    found = bootstrap_auc(probabilities, codes, people + 3, n_resamples=300, seed=SEED)
-    draws = PairWins.of(probabilities, codes, people, 6).auc(participant_weights(6, 300, SEED))
+    folds = np.arange(240) // 60
+    found = bootstrap_auc(probabilities, codes, people + 3, folds, n_resamples=300, seed=SEED)
+    pairs = PairWins.within(folds, probabilities, codes, people, 6)
+    draws = pairs.auc(participant_weights(6, 300, SEED))
     low, high = percentile_interval(draws, 6)
     np.testing.assert_allclose([found.low, found.high], [low, high])
     assert (found.low < found.auc).all()
     assert (found.auc < found.high).all()
     assert found.macro_low < found.macro < found.macro_high
-    alone = bootstrap_auc(probabilities, codes, np.zeros(240, int), n_resamples=9, seed=SEED)
+    nobody = np.zeros(240, int)
+    alone = bootstrap_auc(probabilities, codes, nobody, folds, n_resamples=9, seed=SEED)
     assert np.isnan([*alone.low, alone.macro_low, alone.macro_high]).all()
     np.testing.assert_allclose(alone.auc, found.auc)
+
+
+def test_areas_are_one_half_where_folds_know_how_frequent_classes_are():
+    rng = np.random.default_rng(4)
+    within, over = [], []
+    for _ in range(60):
+        folds = np.repeat(np.arange(6), 40)
+        codes = (rng.random(240) < rng.uniform(0.2, 0.8, size=6)[folds]).astype(int)
+        # All that a fold's network knows is how frequent the class was in training.
+        frequent = np.array([codes[folds != fold].mean() for fold in range(6)])[folds]
+        score = np.clip(frequent + 0.02 * rng.standard_normal(240), 0, 1)
+        probabilities = np.stack([1 - score, score], axis=1)
+        people = np.arange(240) % 4
+        found = bootstrap_auc(probabilities, codes, people, folds, n_resamples=2, seed=SEED)
+        within.append(found.macro)
+        over.append(macro(one_vs_rest_auc(probabilities, codes)))
+    assert abs(np.mean(within) - 0.5) < 0.015
+    assert np.mean(over) < 0.35
 
 
 def test_intervals_of_eight_people_hold_the_mean_as_often_as_they_say():
@@ -255,15 +278,30 @@ def test_circular_shifts_are_those_of_a_plain_loop(unit):
     null, areas = plain_shifts(*parts, unit)
     np.testing.assert_allclose(np.sort(np.append(found.null, null[0])), np.sort(null))
     assert found.balanced_accuracy == pytest.approx(null[0])
-    assert found.p == pytest.approx(np.mean(null >= null[0] - 1e-12))
-    np.testing.assert_allclose(found.auc_p, np.mean(areas >= areas[0] - 1e-12, axis=0))
-    assert found.macro_auc_p == pytest.approx(
-        np.mean(areas.mean(axis=1) >= areas[0].mean() - 1e-12)
-    )
+    assert found.p == pytest.approx(plain_p(null))
+    np.testing.assert_allclose(found.auc_p, [plain_p(own) for own in areas.T])
+    assert found.macro_auc_p == pytest.approx(plain_p(areas.mean(axis=1)))
 
 
-def plain_shifts(probabilities, codes, runs, times, unit):
+def test_areas_of_shifts_are_of_pairs_within_folds():
+    parts = watched(np.random.default_rng(15), 2, 0.5, n_runs=3, n_blocks=3)
+    folds = np.where(parts[2] == 2, 9, 4)
+    found = circular_shift_test(*parts, n_shifts=10_000, seed=SEED, folds=folds)
+    null, areas = plain_shifts(*parts, "blocks", folds)
+    assert found.p == pytest.approx(plain_p(null))
+    np.testing.assert_allclose(found.auc_p, [plain_p(own) for own in areas.T])
+    assert found.macro_auc_p == pytest.approx(plain_p(areas.mean(axis=1)))
+
+
+def plain_p(scores):
+    """Return p of the first of all scores; the others are moved away from their mean."""
+    others = [np.mean(scores[1:]) + np.sqrt(2) * (one - np.mean(scores[1:])) for one in scores[1:]]
+    return (1 + sum(one >= scores[0] - 1e-12 for one in others)) / len(scores)
+
+
+def plain_shifts(probabilities, codes, runs, times, unit, folds=None):
     """Return balanced accuracies and areas of all shifts; the first is none."""
+    folds = np.zeros(len(codes), int) if folds is None else folds
     predicted = probabilities.argmax(axis=1)
     label_of = {(run, time): code for run, time, code in zip(runs, times, codes, strict=True)}
     units = []  # of every run: lists of moments
@@ -284,7 +322,8 @@ def plain_shifts(probabilities, codes, runs, times, unit):
                 shifted.update(dict.fromkeys(moments, label))
         new = np.array([shifted[run, time] for run, time in zip(runs, times, strict=True)])
         null.append(metrics.balanced_accuracy_score(new, predicted))
-        areas.append(one_vs_rest_auc(probabilities, new))
+        pairs = PairWins.within(folds, probabilities, new, np.zeros(len(new), int), 1)
+        areas.append(pairs.auc(np.ones((1, 1)))[0])
     return np.array(null), np.array(areas)
 
 
@@ -312,7 +351,9 @@ def test_circular_shifts_hold_their_level_where_volumes_and_viewers_are_not_exch
     shifts, permuted, people = [], [], []
     for _ in range(200):
         probabilities, codes, runs, times = watched(rng, n_people=6, n_runs=3)
-        found = circular_shift_test(probabilities, codes, runs, times, n_shifts=99, seed=SEED)
+        parts = probabilities, codes, runs, times
+        # What is predicted here knows no label.
+        found = circular_shift_test(*parts, n_shifts=99, seed=SEED, wider=1.0)
         shifts.append(found.p)
         predicted = probabilities.argmax(axis=1)
         orders = rng.permuted(np.tile(codes, (39, 1)), axis=1)
@@ -326,6 +367,106 @@ def test_circular_shifts_hold_their_level_where_volumes_and_viewers_are_not_exch
     assert 0.01 < np.mean(np.array(shifts) <= 0.05) < most
     assert np.mean(np.array(permuted) <= 0.05) > 0.15
     assert np.mean(np.array(people) <= 0.05) > 0.15
+
+
+def test_circular_shifts_hold_their_level_where_folds_have_trained_each_other():
+    rng = np.random.default_rng(16)
+    runs, times = np.repeat([0, 1], 30), np.tile(np.arange(30.0), 2)
+    p = []
+    for _ in range(200):
+        codes = np.cumsum(rng.integers(1, 3, size=60)) % 3
+        X = rng.standard_normal((60, 40))
+        scores = np.empty((60, 3))
+        for run in (0, 1):
+            own = runs == run
+            means = np.stack([X[~own & (codes == code)].mean(axis=0) for code in range(3)])
+            scores[own] = (X[own] @ means.T) - (means**2).sum(axis=1) / 2
+        parts = special.softmax(scores, axis=1), codes, runs, times
+        p.append(
+            [
+                circular_shift_test(
+                    *parts, n_shifts=59, seed=SEED, folds=runs, wider=wider
+                ).macro_auc_p
+                for wider in (1.0, WIDER)
+            ]
+        )
+    plain, widened = (np.array(p) <= 0.05).mean(axis=0)
+    assert plain > 0.08  # both folds gain or lose by the same chance
+    assert widened < stats.binom.isf(1e-3, 200, 0.05) / 200
+
+
+def own_labels(rng, n_people=6, n_runs=3, offset=0.1):
+    """Return what people see at times, and in an order, of their own: labels, runs, times (s)."""
+    parts = []
+    for person in range(n_people):
+        labels, runs, steps = film(rng, n_runs=n_runs)
+        parts.append((labels, runs, 2.0 * steps + offset * person, np.full(len(labels), person)))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.1, 0.35])
+def test_labels_of_their_own_are_not_a_film_whatever_the_grids(offset):
+    rng = np.random.default_rng(17)
+    settings = EvaluationSettings(n_resamples=2, n_shifts=9, step=2.0)
+    p = []
+    for _ in range(30):
+        codes, runs, times, people = own_labels(rng, offset=offset)
+        assert not in_a_film(codes, runs, times, 2.0).all()
+        folds = [
+            Fold(str(run), np.flatnonzero(runs != run), np.array([], int), np.flatnonzero(own))
+            for run, own in ((run, runs == run) for run in range(3))
+        ]
+        parts = [rng.dirichlet(np.ones(3), len(fold.test)) for fold in folds]
+        held_out = HeldOut.of("runs", folds, parts, codes, people, runs, times)
+        found = Evaluation.of(held_out, SEED, settings)
+        assert found.shift is None
+        p.append(found.p)
+    assert np.mean(np.array(p) <= 0.05) <= stats.binom.isf(1e-3, 30, 0.05) / 30
+
+
+@pytest.mark.parametrize(
+    ("starts", "steps"),
+    [
+        ((0.0, 0.1, 0.9, 1.0), (2.0, 2.0, 2.0, 2.0)),
+        ((0.0, 0.0, 0.0, 0.0), (2.0, 2.001, 1.999, 2.0)),
+        ((0.0, 0.5, 1.0, 0.3), (2.0, 1.5, 2.0, 1.5)),
+    ],
+)
+def test_a_film_is_one_whatever_the_grids(starts, steps):
+    rng = np.random.default_rng(18)
+    order, runs, seconds = film(rng, n_runs=2, gap=0)
+    ends = [int(seconds[runs == run].max()) for run in (0, 1)]
+    parts = []
+    for start, step in zip(starts, steps, strict=True):
+        for run in (0, 1):
+            times = np.arange(start, 2.0 * ends[run], step)
+            labels = order[runs == run][(times / 2.0).astype(int)]
+            parts.append((labels, np.full(len(times), run), times))
+    codes, runs, times = (np.concatenate(column) for column in zip(*parts, strict=True))
+    assert in_a_film(codes, runs, times, 2.0).all()
+    units = FilmUnits.of(codes, runs, times, 2.0)
+    one = FilmUnits.of(order, np.repeat([0, 1], np.add(ends, 1)), seconds, 1.0)
+    np.testing.assert_array_equal(units.labels, one.labels)  # the same blocks, none of them torn
+    np.testing.assert_array_equal(units.labels[units.units], codes)
+
+
+def test_volumes_at_edges_of_films_that_are_divided_a_little_differently_are_left_out():
+    rng = np.random.default_rng(19)
+    probabilities, codes, runs, times = watched(rng, n_runs=3)
+    people = np.repeat(np.arange(4), len(codes) // 4)
+    odd = np.flatnonzero((runs == 1) & (people == 2))[5]
+    codes = codes.copy()
+    codes[odd] = (codes[odd] + 1) % 3
+    folds = [
+        Fold(str(run), np.flatnonzero(runs != run), np.array([], int), np.flatnonzero(runs == run))
+        for run in range(3)
+    ]
+    parts = [probabilities[fold.test] for fold in folds]
+    held_out = HeldOut.of("runs", folds, parts, codes, people, runs, times)
+    assert Evaluation.of(held_out, SEED, QUICK).shift is None
+    found = Evaluation.of(held_out, SEED, replace(QUICK, film=True, step=1.0))
+    assert found.shift is not None
+    assert in_a_film(codes, runs, times, 1.0).sum() == len(codes) - 1
 
 
 def test_labels_that_do_not_belong_to_the_film_cannot_be_shifted():
@@ -369,9 +510,9 @@ def test_an_evaluation_says_what_scikit_learn_says(scheme):
     np.testing.assert_array_equal(found.confusion, metrics.confusion_matrix(true, said))
     assert found.balanced_accuracy.low < balanced < found.balanced_accuracy.high
     assert (found.recalls.low <= found.pooled.recalls).all()
-    assert found.auc.macro == pytest.approx(
-        metrics.roc_auc_score(true, held_out.probabilities, multi_class="ovr")
-    )
+    pairs = PairWins.within(held_out.folds, held_out.probabilities, true, 0 * true, 1)
+    np.testing.assert_allclose(found.auc.auc, pairs.auc(np.ones((1, 1)))[0])
+    assert found.auc.macro == pytest.approx(found.auc.auc.mean())
     for number in range(len(held_out.fold_names)):
         own = held_out.folds == number
         assert found.folds.balanced_accuracy[number] == pytest.approx(
@@ -463,9 +604,11 @@ def test_people_read_scores_with_what_they_mean(evaluated):
     assert "film segments held out" in runs
     assert "chance 0.333, p = 0.005; mean area" in runs
     assert "p =" not in other
-    summary = evaluation_summary(evaluated).frame
+    summary = evaluation_summary(evaluated, film=True).frame
     assert summary["p"].tolist() == ["0.0050", "n/a"]
     assert summary["smallest p"].tolist() == ["0.005", "n/a"]
+    assert "circular shifts" in evaluation_summary(evaluated, film=True).caption
+    assert "circular shifts" not in evaluation_summary(evaluated, film=False).caption
 
 
 def test_every_tested_volume_has_a_row(evaluated):

@@ -175,6 +175,91 @@ def test_volumes_on_other_grids_are_refused(options, tmp_path):
         gather([StoredResults("01")], options, tmp_path)
 
 
+def test_participants_who_divide_a_film_differently_are_refused(tmp_path):
+    pytest.importorskip("torch")
+    from bidsface_emotion_cnn.evaluating import settings_of
+    from bidsface_emotion_cnn.gathering import gather
+    from bidsface_emotion_cnn.options import EmotionOptions
+
+    grid = Grid((3, 3, 3), AFFINE)
+    voxels = Voxels(grid, np.arange(27))
+    values = np.random.default_rng(5).standard_normal((27, 4))
+
+    def of(step, labels, classes):
+        first, second = (
+            volumes_table(names, ["1", "1", "2", "2"])
+            for names in (["FEAR", "LOVE", "FEAR", "LOVE"], classes)
+        )
+        second["repetition_time"] = step
+        second["time"] += 0.1
+        stored = [
+            stored_participant(label, values, table, grid, voxels)
+            for label, table in (("01", first), ("02", second))
+        ]
+        options = EmotionOptions(labels=labels)
+        return settings_of(gather(stored, options, tmp_path), options)
+
+    same, other = ["FEAR", "LOVE", "FEAR", "LOVE"], ["LOVE", "FEAR", "LOVE", "FEAR"]
+    noted = {"source": "annotations", "files": ["noted.csv"]}
+    with pytest.raises(InputError, match=r"2 s in sub-01, 1, 2\.5 s in sub-02, 1.*labels\.rep"):
+        of(2.5, noted, same)
+    assert of(2.5, {**noted, "repetition_time": 2.0}, same).film
+    assert of(2.001, noted, same).step == 2.001
+    # Events belong to a film where they are the same; what observers noted always does.
+    assert of(2.0, {}, same).film
+    assert not of(2.0, {}, other).film
+    assert of(2.0, noted, other).film
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.1])
+def test_the_report_names_the_test_that_was_done(offset, tmp_path):
+    pytest.importorskip("torch")
+    from bidsface_emotion_cnn.cross_validation import FoldOutcome, SchemeOutcome
+    from bidsface_emotion_cnn.evaluating import judge, judged_results
+    from bidsface_emotion_cnn.gathering import gather
+    from bidsface_emotion_cnn.options import EmotionOptions
+    from bidsface_emotion_cnn.splits import make_folds
+    from bidsface_emotion_cnn.tools import Tools
+
+    rng = np.random.default_rng(6)
+    grid = Grid((3, 3, 3), AFFINE)
+    voxels = Voxels(grid, np.arange(27))
+    segments = np.repeat(["1", "2", "3"], 20)
+    film = np.tile(np.repeat(["FEAR", "LOVE", "JOY", "FEAR", "JOY"], 4), 3)
+    options = EmotionOptions(bootstraps=100, shifts=20, schemes=("runs",))
+    tools = Tools(lambda *names: np.random.SeedSequence(3), print, map, "cpu")
+    for own in (False, True):
+        stored = []
+        for person in range(3):
+            classes = rng.permuted(film.reshape(-1, 4), axis=0).ravel() if own else film
+            table = volumes_table(classes, segments)
+            table["time"] += offset * person
+            values = rng.standard_normal((27, 60))
+            stored.append(stored_participant(f"0{person + 1}", values, table, grid, voxels))
+        cohort = gather(stored, options, tmp_path)
+        volumes = cohort.volumes
+        folds = make_folds(
+            "runs",
+            volumes.codes,
+            volumes.participants,
+            volumes.runs,
+            n_folds=None,
+            test_share=0.2,
+            seed=np.random.SeedSequence(1),
+        )
+        outcomes = []
+        for fold in folds:
+            parts = (rng.dirichlet(np.ones(3), len(part)) for part in (fold.test, fold.validation))
+            outcomes.append(FoldOutcome(fold, None, {"network": tuple(parts)}, {}))
+        judged = judge([SchemeOutcome("runs", outcomes)], cohort, options, tools)
+        assert (judged.items[0].evaluation.shift is None) == own
+        results = judged_results(judged, cohort, options)
+        assert ("circular shifts" in results.methods) == (not own)
+        assert ("film" in results.methods) == (not own)
+        held_out = next(one for one in results.summaries if one.title == "Held-out scores")
+        assert ("circular shifts" in held_out.caption) == (not own)
+
+
 def test_one_class_is_refused(options, tmp_path):
     from bidsface_emotion_cnn.gathering import gather
 

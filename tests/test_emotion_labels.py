@@ -270,6 +270,20 @@ def test_a_film_in_several_runs_needs_segments(film):
     np.testing.assert_array_equal(alone.frame["time"], alone.frame["film_time"] + 4.0)
 
 
+def test_runs_that_divide_a_film_differently_are_refused(film):
+    options = film_options(film[1])
+    sources = read_label_sources(options)
+    runs = [make_run(1, 50), make_run(2, 40, 2.5)]
+    message = (
+        r"differ \(2 s in task-film_run-1, 2.5 s in task-film_run-2\).* labels\.repetition_time"
+    )
+    with pytest.raises(InputError, match=message):
+        label_runs(runs, options, sources, SEED)
+    label_runs([runs[0], make_run(2, 40, 2.001)], options, sources, SEED)
+    divided = film_options(film[1], repetition_time=2.0)
+    label_runs(runs, divided, sources, SEED)
+
+
 def test_tasks_that_show_the_same_film_are_named(film):
     options = film_options(film[1])
     runs = [make_run(1, 50), make_run(2, 50, task="rest")]

@@ -127,6 +127,10 @@ def test_differences_are_means_over_the_same_people(lingering):
     away = scores["random"] - scores["runs"]
     assert found.difference == pytest.approx(away.mean())
     assert found.first_score == pytest.approx(scores["random"].mean())
+    # One report holds one area under the curve.
+    area = difference(audit, "random", "runs", "auc")
+    assert area.first_score == pytest.approx(lingering["random"].auc.macro)
+    assert area.second_score == pytest.approx(lingering["runs"].auc.macro)
     # Percentiles, expanded, are near Student's interval where differences have no tails.
     half = 2.365 * away.std(ddof=1) / np.sqrt(len(away))
     assert found.high - found.low == pytest.approx(2 * half, rel=0.25)
@@ -221,16 +225,22 @@ def test_tables_and_text(lingering):
 
 def test_methods_cite_what_they_name():
     text = methods(
-        {"runs": 8, "participants": 5, "random": 1}, 0.2, QUICK, threshold=0.05, scaled=True
+        {"runs": 8, "participants": 5, "random": 1},
+        0.2,
+        QUICK,
+        film=True,
+        threshold=0.05,
+        scaled=True,
     )
     assert set(citations_of(text)) == set(CITATIONS)
     assert "20 % tested" in text
-    own = methods({"runs": 8}, 0.2, QUICK, film=False)
+    own = methods({"runs": 8, "participants": 5, "random": 1}, 0.2, QUICK, film=False)
     assert "wilcoxon1945" in citations_of(own)
     assert "kauppi2010" not in citations_of(own)
-    assert "same film, in whom" not in own
-    plain = methods({"random": 1}, 0.2, QUICK)
-    assert not {"kauppi2010", "parker2007", "wilcoxon1945"} & set(citations_of(plain))
+    assert "film" not in own
+    assert "shift" not in own
+    plain = methods({"random": 1}, 0.2, QUICK, film=True)
+    assert not {"kauppi2010", "wilcoxon1945"} & set(citations_of(plain))
 
 
 def test_figures_have_a_panel_for_everything(lingering):

@@ -229,6 +229,11 @@ def test_long_titles_are_broken_into_lines():
     assert figure.texts[0].get_text().count("\n") >= 2
 
 
+def test_stars_stand_for_p_below_their_limits():
+    values = (0.0009, 0.001, 0.009, 0.01, 0.049, 0.05, float("nan"))
+    assert [figures.stars(p) for p in values] == ["***", "**", "**", "*", "*", "", ""]
+
+
 def test_drawing_does_not_import_pyplot():
     code = (
         "import sys, numpy as np; from bidsface import figures; "

@@ -8,6 +8,7 @@ from bidsface.figures.drawing import (
     carpet,
     render_svg,
     slices,
+    stars,
     style,
 )
 from bidsface.figures.panels import WIDTH
@@ -21,5 +22,6 @@ __all__ = [
     "categories",
     "render_svg",
     "slices",
+    "stars",
     "style",
 ]

@@ -68,6 +68,7 @@ RC = {
 }
 
 Z_LIMIT = 2.0
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
 
 @contextmanager
@@ -86,6 +87,11 @@ def render_svg(figure: Figure) -> bytes:
     with style():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+def stars(p: float) -> str:
+    """Return the usual stars of a p-value; none from 0.05 on, and for NaN."""
+    return next((mark for limit, mark in STARS if p < limit), "")
 
 
 def wrapped(title: str) -> str:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from bidsface.numerics.dissimilarity import count_conditions
 from bidsface.numerics.rdm_statistics import STATISTICS, Seed, lookup_of, reorder
+from bidsface.numerics.seeds import child_seed
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -140,7 +141,7 @@ class _Data:
 
     def draw(self, over: str, n_draws: int, seed: np.random.SeedSequence) -> Floats:
         """Return mean similarities of draws, (n_draws, n_models); NaN of what cannot be drawn."""
-        people, conditions = (np.random.default_rng(child) for child in _children(seed, 2))
+        people, conditions = (np.random.default_rng(child_seed(seed, place)) for place in range(2))
         n, k = self.n_participants, self.n_conditions
         weights = np.full((n_draws, n), 1.0 / n)
         if over != "conditions":
@@ -221,11 +222,4 @@ class _Intervals:
 def _stream(seed: Seed, kind: str) -> np.random.SeedSequence:
     """Return the random stream of draws over some factors."""
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    return _children(root, 3)[("both", "participants", "conditions").index(kind)]
-
-
-def _children(seed: np.random.SeedSequence, n: int) -> list[np.random.SeedSequence]:
-    return [
-        np.random.SeedSequence(entropy=seed.entropy, spawn_key=(*seed.spawn_key, number))
-        for number in range(n)
-    ]
+    return child_seed(root, ("both", "participants", "conditions").index(kind))

@@ -11,6 +11,7 @@ from scipy.stats import chi2
 from sklearn.utils._param_validation import Interval
 
 from bidsface.numerics.linear import Floats
+from bidsface.numerics.seeds import child_seed
 from bidsface_decoding.aligner import Aligner
 from bidsface_decoding.group_factor_analysis import GroupFactorAnalysis
 from bidsface_decoding.repeated_samples import find_repeats
@@ -219,5 +220,4 @@ def _seeds(state: RandomState, n: int) -> list[np.random.SeedSequence]:
     if isinstance(state, np.random.Generator):
         state = np.random.SeedSequence(state.integers(2**32, size=4).tolist())
     parent = state if isinstance(state, np.random.SeedSequence) else np.random.SeedSequence(state)
-    key = tuple(parent.spawn_key)
-    return [np.random.SeedSequence(parent.entropy, spawn_key=(*key, index)) for index in range(n)]
+    return [child_seed(parent, index) for index in range(n)]

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from bidsface.figures import FAINT, INK, PALETTE
-from bidsface_decoding.figures import stars
+from bidsface.figures import FAINT, INK, PALETTE, stars
 from bidsface_decoding.labels import two_digits
 
 DASHES = (0, (4, 3))

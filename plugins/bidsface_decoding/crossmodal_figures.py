@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bidsface.figures import FAINT, INK, PALETTE, WIDTH, style
-from bidsface_decoding.figures import stars
+from bidsface.figures import FAINT, INK, PALETTE, WIDTH, stars, style
 
 N_COLUMNS = 2
 BAND = "#eef1f4"

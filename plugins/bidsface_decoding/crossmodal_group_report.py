@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from bidsface.analysis import Summary
+from bidsface.figures import stars
 from bidsface_decoding.comparisons import ESTIMATORS, MEANINGS, REALIGNMENT, Comparison
 from bidsface_decoding.conditions import KEPT, REGRESSED, Setting
 from bidsface_decoding.crossmodal_group_grids import CONTROL_NAME
-from bidsface_decoding.figures import stars
 from bidsface_decoding.findings import Findings, Row
 from bidsface_decoding.labels import two_digits
 from bidsface_decoding.report import chance_text, without_constants

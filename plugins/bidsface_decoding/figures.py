@@ -10,17 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bidsface.figures import FAINT, INK, PALETTE, WIDTH, style
+from bidsface.figures import FAINT, INK, PALETTE, WIDTH, stars, style
 
-STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 SAME_CHANCE = 1e-9
 MAX_MATRICES = 12
 MATRIX_COLUMNS = 4
-
-
-def stars(p: float) -> str:
-    """Return the usual stars of a p-value."""
-    return next((mark for limit, mark in STARS if p < limit), "")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bidsface.numerics.seeds import child_seed
+
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -221,9 +223,7 @@ def balanced_selection(
     for code in np.unique(codes[labelled]):
         own = np.flatnonzero(codes == code)
         if len(own) > per_class:
-            child = np.random.SeedSequence(
-                entropy=seed.entropy, spawn_key=(*seed.spawn_key, int(code))
-            )
-            own = np.random.default_rng(child).choice(own, per_class, replace=False)
+            rng = np.random.default_rng(child_seed(seed, int(code)))
+            own = rng.choice(own, per_class, replace=False)
         drawn.append(own)
     return np.sort(np.concatenate(drawn))

@@ -41,9 +41,19 @@ TIE_TEXTS: Mapping[str, str] = {
 }
 
 
-def label_methods(options: LabelOptions) -> str:
-    """Describe how volumes got their labels, for the methods of any analysis that uses them."""
-    parts = [_events(options)] if options.source == "events" else _annotations(options)
+def label_methods(options: LabelOptions, n_observers: int | None = None) -> str:
+    """Describe how volumes got their labels, for the methods of any analysis that uses them.
+
+    Parameters
+    ----------
+    options : LabelOptions
+    n_observers : int, optional
+        Whose annotations there are.
+    """
+    if options.source == "events":
+        parts = [_events(options)]
+    else:
+        parts = _annotations(options, _observers(n_observers))
     if options.classes:
         parts.append(f"Used were the emotions {', '.join(options.classes)}.")
     if options.minimum > 1:
@@ -83,6 +93,12 @@ def citations_of(written: str) -> dict[str, str]:
     return cited(written, CITATIONS)
 
 
+def _observers(number: int | None) -> str:
+    if number is None:
+        return "Observers"
+    return "One observer" if number == 1 else f"{number} observers"
+
+
 def _events(options: LabelOptions) -> str:
     return (
         "Volumes were labelled with the class of the event during which they were acquired, "
@@ -91,17 +107,20 @@ def _events(options: LabelOptions) -> str:
     )
 
 
-def _annotations(options: LabelOptions) -> list[str]:
+def _annotations(options: LabelOptions, observers: str) -> list[str]:
     enough = (
         "more than half of the observers"
         if options.threshold is None
         else f"at least {options.threshold} observers"
     )
+    step = options.repetition_time
+    length = " as long as those of the runs" if step is None else f" of {step:g} s"
     parts = [
-        "Observers had noted the emotions portrayed in the film, with their start and end, as in "
-        "the studyforrest data [@labs2015; @hanke2016]. The film was divided into volumes; an "
-        "observer's label of a volume was the last annotation in the file that overlaps it, those "
-        f"without an emotion being skipped. A volume kept the most frequent emotion if {enough} "
+        f"{observers} had noted the emotions portrayed in the film, with their start and end, as "
+        "in the studyforrest data [@labs2015; @hanke2016]. The film was divided into volumes"
+        f"{length}; an observer's label of a volume was the last annotation in the file that "
+        "overlaps it, those without an emotion being skipped. A volume kept the most frequent "
+        f"emotion if {enough} "
         f"had noted it; {TIE_TEXTS[options.ties]}. The label belonged to what was measured "
         f"{options.shift:g} s later."
     ]

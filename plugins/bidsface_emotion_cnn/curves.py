@@ -228,6 +228,7 @@ def bootstrap_auc(
     probabilities: Floats,
     codes: Codes,
     participants: Codes,
+    folds: Codes,
     *,
     n_resamples: int,
     seed: np.random.SeedSequence,
@@ -235,12 +236,13 @@ def bootstrap_auc(
 ) -> AucIntervals:
     """Return areas under the curve with percentile intervals over resampled participants.
 
-    Volumes of one participant resemble each other; a participant is drawn with all of them.
+    Volumes of one participant resemble each other; a participant is drawn with all of them. Only
+    volumes that the same fold tested are compared, see `PairWins.within`.
 
     Parameters
     ----------
     probabilities : ndarray of shape (n, n_classes)
-    codes, participants : ndarray of int, shape (n,)
+    codes, participants, folds : ndarray of int, shape (n,)
     n_resamples : int
     seed : SeedSequence
     level : float
@@ -251,9 +253,9 @@ def bootstrap_auc(
         Intervals are NaN with one participant; see `resampling.percentile_interval`.
     """
     names, owners = np.unique(participants, return_inverse=True)
-    pairs = PairWins.of(probabilities, codes, owners, len(names))
+    pairs = PairWins.within(folds, probabilities, codes, owners, len(names))
     draws = pairs.auc(participant_weights(len(names), n_resamples, seed))
     low, high = percentile_interval(draws, len(names), level)
     macro_low, macro_high = percentile_interval(macro(draws), len(names), level)
-    auc = one_vs_rest_auc(probabilities, codes)
+    auc = pairs.auc(np.ones((1, len(names))))[0]
     return AucIntervals(auc, low, high, float(macro(auc)), float(macro_low), float(macro_high))

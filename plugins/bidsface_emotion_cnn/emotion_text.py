@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bidsface.analysis import cited
+from bidsface_emotion_cnn import consensus_text
 from bidsface_emotion_cnn.options import EmotionOptions
+from bidsface_emotion_cnn.training_options import TrainingOptions
 
 CITATIONS: Mapping[str, str] = {
     "sandler2018": "@inproceedings{sandler2018, author = {Sandler, Mark and Howard, Andrew and "
@@ -37,8 +39,25 @@ SCALING_TEXTS: Mapping[str, str] = {
 }
 
 
-def participant_methods(options: EmotionOptions) -> str:
-    """Return what was done with the volumes of a participant."""
+def participant_methods(options: EmotionOptions, n_observers: int | None = None) -> str:
+    """Return where labels come from, and what was done with the volumes of a participant.
+
+    Parameters
+    ----------
+    options : EmotionOptions
+    n_observers : int, optional
+        Whose annotations there are.
+    """
+    sentences = [consensus_text.label_methods(options.labels, n_observers)]
+    if options.smoothing_fwhm is not None:
+        sentences.append(
+            "Images were smoothed with a Gaussian of full width at half maximum "
+            f"{options.smoothing_fwhm:g} mm."
+        )
+    return " ".join([*sentences, _cleaning_text(options)])
+
+
+def _cleaning_text(options: EmotionOptions) -> str:
     removed = []
     if options.high_pass is not None:
         removed.append(f"drifts slower than {options.high_pass:g} s")
@@ -50,15 +69,37 @@ def participant_methods(options: EmotionOptions) -> str:
     return f"{scaled[0].upper()}{scaled[1:]}."
 
 
-def group_methods(options: EmotionOptions, n_classes: int, n_parameters: int) -> str:
-    """Return what was done over participants."""
+def group_methods(
+    options: EmotionOptions, n_classes: int, n_parameters: int, mixed: bool = False
+) -> str:
+    """Return what was done over participants.
+
+    Parameters
+    ----------
+    options : EmotionOptions
+    n_classes, n_parameters : int
+        Of the network.
+    mixed : bool
+        Whether training was done in mixed precision.
+    """
+    sentences = []
+    if options.downsample > 1:
+        edge = " x ".join(3 * [str(options.downsample)])
+        sentences.append(f"Blocks of {edge} voxels were averaged.")
+    sentences.append(_network_text(options, n_classes, n_parameters))
+    sentences.extend(_training_texts(options.training, options.baseline, mixed))
+    return " ".join(sentences)
+
+
+def _network_text(options: EmotionOptions, n_classes: int, n_parameters: int) -> str:
     training = options.training
     text = (
         f"A convolutional network over volumes ({training.network}, {n_parameters:,} parameters, "
-        f"{n_classes} classes), built of depthwise and pointwise convolutions [@sandler2018], was "
-        f"trained with PyTorch [@paszke2019] for at most {training.epochs} epochs of batches of "
-        f"{training.batch_size} volumes ({OPTIMIZER_TEXTS[training.optimizer]}, learning rate "
-        f"{training.learning_rate:g}, {training.schedule} schedule)"
+        f"{n_classes} classes), built of {BUILT[training.network]}, was trained with PyTorch "
+        f"[@paszke2019] for at most {training.epochs} epochs of batches of {training.batch_size} "
+        f"volumes ({OPTIMIZER_TEXTS[training.optimizer]}, learning rate "
+        f"{training.learning_rate:g}, {training.schedule} schedule, weight decay "
+        f"{training.weight_decay:g}, dropout {training.dropout:g})"
     )
     if training.patience is not None:
         text += (
@@ -72,6 +113,42 @@ def group_methods(options: EmotionOptions, n_classes: int, n_parameters: int) ->
         )
     return f"{text}."
 
+
+def _training_texts(training: TrainingOptions, baseline: bool, mixed: bool) -> list[str]:
+    """Return what is not so in every training."""
+    texts = []
+    if training.class_weights == "balanced":
+        also = ", also in the regression" if baseline else ""
+        texts.append(
+            "Every class had the same weight in the loss and in the accuracy of the validation "
+            f"part, however many training volumes it had{also}."
+        )
+    varied = []
+    if training.augment.max_shift:
+        varied.append(
+            f"moved by up to {training.augment.max_shift} voxels along every axis, at random"
+        )
+    if training.augment.noise_sd:
+        varied.append(
+            "given Gaussian noise inside the brain (standard deviation "
+            f"{training.augment.noise_sd:g})"
+        )
+    if varied:
+        texts.append(
+            f"Each time that they were used, training volumes were {' and '.join(varied)}."
+        )
+    if training.gradient_clip is not None:
+        texts.append(f"Gradients were shortened to a norm of {training.gradient_clip:g}.")
+    if mixed:
+        texts.append("Training was done in mixed precision (bfloat16).")
+    return texts
+
+
+BUILT: Mapping[str, str] = {
+    "emotion-cnn": "depthwise and pointwise convolutions [@sandler2018]",
+    "emotion-cnn-small": "depthwise and pointwise convolutions [@sandler2018]",
+    "plain-cnn": "convolutions with average pooling",
+}
 
 OPTIMIZER_TEXTS: Mapping[str, str] = {
     "adamw": "AdamW [@loshchilov2019]",
@@ -89,4 +166,4 @@ SIMILARITY = (
 
 def citations_of(text: str) -> dict[str, str]:
     """Return the entries that a text cites."""
-    return cited(text, CITATIONS)
+    return cited(text, {**consensus_text.CITATIONS, **CITATIONS})

@@ -21,6 +21,7 @@ from bidsface_emotion_cnn.cross_validation import SchemeOutcome
 from bidsface_emotion_cnn.evaluation import Evaluation, EvaluationSettings
 from bidsface_emotion_cnn.evaluation_summary import evaluation_summary, headline
 from bidsface_emotion_cnn.evaluation_tables import Evaluated, score_table
+from bidsface_emotion_cnn.film_moments import in_a_film
 from bidsface_emotion_cnn.gathering import Cohort
 from bidsface_emotion_cnn.held_out import HeldOut
 from bidsface_emotion_cnn.held_out_tables import confusion_matrices, prediction_table
@@ -61,7 +62,7 @@ def judge(
     outcomes: Sequence[SchemeOutcome], cohort: Cohort, options: EmotionOptions, tools: Tools
 ) -> Judged:
     """Evaluate the network and the baseline under all schemes."""
-    settings = EvaluationSettings(n_resamples=options.bootstraps, n_shifts=options.shifts)
+    settings = settings_of(cohort, options)
     items, scaled = [], []
     for outcome in outcomes:
         for name, own in outcome.predictions.items():
@@ -83,6 +84,22 @@ def judge(
         for outcome in outcomes
     }
     return Judged(items, scaled, _audits(items, options, tools), overlaps)
+
+
+def settings_of(cohort: Cohort, options: EmotionOptions) -> EvaluationSettings:
+    """Return how predictions are evaluated.
+
+    What observers noted of a film is the same for all who see it; events are where volumes of all
+    participants have the same labels at the same time.
+    """
+    volumes, step = cohort.volumes, cohort.repetition_time
+    shown = in_a_film(volumes.codes, volumes.runs, volumes.times, step)
+    return EvaluationSettings(
+        n_resamples=options.bootstraps,
+        n_shifts=options.shifts,
+        film=options.labels.source == "annotations" or bool(shown.all()),
+        step=step,
+    )
 
 
 def _evaluated(
@@ -144,19 +161,21 @@ def judged_results(judged: Judged, cohort: Cohort, options: EmotionOptions) -> R
     if judged.audits:
         tables.append(audit_table(judged.audits, {**entities, "contrast": "leakage"}, task))
     counts = {item.scheme: len(item.evaluation.held_out.fold_names) for item in judged.items}
-    settings = EvaluationSettings(n_resamples=options.bootstraps, n_shifts=options.shifts)
+    settings = settings_of(cohort, options)
+    film = bool(settings.film)
     methods = evaluation_text.methods(
         counts,
         options.test_share,
         settings,
         threshold=options.leak if judged.audits else None,
         scaled=True,
+        film=film,
     )
     return Results(
         tables=tables,
         matrices=confusion_matrices(judged.items, entities, task),
         figures=list(_figures(judged, cohort, entities)),
-        summaries=[evaluation_summary(judged.items), *_audit_summaries(judged)],
+        summaries=[evaluation_summary(judged.items, film), *_audit_summaries(judged)],
         methods=methods,
         citations=evaluation_text.citations_of(methods),
         highlights=[
@@ -184,8 +203,10 @@ def _figures(judged: Judged, cohort: Cohort, entities: Entities) -> list[Figure]
             "roc",
             evaluation_figures.roc_figure(main),
             f"Receiver operating characteristic, {NAMES[first]}",
-            "One class against all others, of all held-out volumes; in brackets the area under the "
-            "curve's 95 % confidence interval over participants.",
+            "One class against all others, of all held-out volumes. Areas compare only volumes "
+            "that the same fold tested, since networks of different folds are sure in different "
+            "degrees, and may differ from what lies under the curve drawn; in brackets their 95 % "
+            "confidence intervals over participants.",
             entities,
         ),
         Figure(

@@ -7,21 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bidsface.numerics.seeds import child_seed
 from bidsface.statistics import fdr
 from bidsface_emotion_cnn.above_chance import AboveChance, compare_with_chance
 from bidsface_emotion_cnn.calibration import Calibration
-from bidsface_emotion_cnn.circular_shift import (
-    CircularShiftTest,
-    belong_to_a_film,
-    circular_shift_test,
-)
+from bidsface_emotion_cnn.circular_shift import CircularShiftTest, circular_shift_test
 from bidsface_emotion_cnn.confusions import Scores, confusions
 from bidsface_emotion_cnn.curves import AucIntervals, bootstrap_auc, one_vs_rest_auc
+from bidsface_emotion_cnn.film_moments import EXACT, in_a_film
 from bidsface_emotion_cnn.held_out import HeldOut
 from bidsface_emotion_cnn.resampling import (
     Floats,
     Indices,
-    child_seed,
     participant_weights,
     percentile_interval,
 )
@@ -29,7 +26,7 @@ from bidsface_emotion_cnn.resampling import (
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How often things are drawn.
+    """How often things are drawn, and what labels belong to.
 
     Attributes
     ----------
@@ -41,12 +38,19 @@ class EvaluationSettings:
         Of reliability diagrams.
     level : float
         Of confidence intervals.
+    film : bool or None
+        Whether labels belong to a film that all participants have seen; None to find out from the
+        labels.
+    step : float
+        Length of the moments (s) in which participants' volumes are compared: the repetition time.
     """
 
     n_resamples: int = 2000
     n_shifts: int = 9999
     n_bins: int = 15
     level: float = 0.95
+    film: bool | None = None
+    step: float = EXACT
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +88,7 @@ class Evaluation:
     accuracy, balanced_accuracy, recalls : Interval
         Of the scores in ``pooled``.
     auc : AucIntervals
-        One class against all others, of all held-out volumes together.
+        One class against all others, of all pairs of volumes that the same fold tested.
     fold_auc : ndarray of shape (n_folds, n_classes)
         NaN where a fold does not test a class.
     above_chance : AboveChance
@@ -152,6 +156,7 @@ class Evaluation:
                 held_out.probabilities,
                 held_out.codes,
                 held_out.participants,
+                held_out.folds,
                 n_resamples=settings.n_resamples,
                 seed=child_seed(seed, 0),
                 level=settings.level,
@@ -217,11 +222,16 @@ def _shift(
     held_out: HeldOut, settings: EvaluationSettings, seed: np.random.SeedSequence
 ) -> CircularShiftTest | None:
     labels = held_out.codes, held_out.runs, held_out.times
-    if not held_out.separate_runs or not belong_to_a_film(*labels):
+    known = in_a_film(*labels, settings.step)
+    film = bool(known.all()) if settings.film is None else settings.film
+    if not held_out.separate_runs or not film:
         return None
+    # Where repetition times differ a little, so do grids of one film, and some labels at edges.
     return circular_shift_test(
-        held_out.probabilities,
-        *labels,
+        held_out.probabilities[known],
+        *(part[known] for part in labels),
         n_shifts=settings.n_shifts,
         seed=seed,
+        folds=held_out.folds[known],
+        step=settings.step,
     )

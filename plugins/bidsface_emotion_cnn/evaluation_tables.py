@@ -21,8 +21,8 @@ BALANCED, ACCURACY, RECALL, AUC = "balanced_accuracy", "accuracy", "recall", "au
 SCHEME = Column(
     "What was held out",
     levels={
-        "runs": "Film segments, in all participants",
-        "participants": "Participants, in all film segments",
+        "runs": "Runs (segments of a film), in all participants",
+        "participants": "Participants, in all runs",
         "random": "Volumes drawn at random: neighbours in time, and the same second of the film of "
         "other participants, are in the training part; for comparison only",
     },
@@ -45,8 +45,9 @@ SCORE_COLUMNS: Mapping[str, Column] = {
             BALANCED: "Mean over classes of the fraction of volumes recognized",
             ACCURACY: "Fraction of volumes recognized",
             RECALL: "Accuracy per class: fraction of the volumes of `class` that were recognized",
-            AUC: "Area under the receiver operating characteristic of `class` against all others; "
-            "without class the mean over classes",
+            AUC: "Area under the receiver operating characteristic of `class` against all others, "
+            f"where fold is `{POOLED}` of all pairs of volumes that the same fold tested; without "
+            "class the mean over classes",
             "calibration_error_width": "Expected calibration error in bins of equal width",
             "calibration_error_mass": "Expected calibration error in bins of equal mass",
             "brier": "Brier score, 0 to 2; small is good. brier = brier_reliability - "
@@ -75,12 +76,13 @@ SCORE_COLUMNS: Mapping[str, Column] = {
     "ci_high": Column("Upper end of the same interval"),
     "p": Column(
         "One-tailed p-value: for pooled volumes from circular shifts of the film's labels within "
-        f"runs (only where film segments were held out), for `{PEOPLE}` from the exact Wilcoxon "
-        "signed-rank test of their scores against chance (not for the random split)"
+        "runs, widened since folds train each other, which makes it conservative (only where runs "
+        f"were held out and labels belong to a film that all have seen), for `{PEOPLE}` from the "
+        "exact Wilcoxon signed-rank test of their scores against chance (not for the random split)"
     ),
     "p_fdr": Column(
         "p-value adjusted by Benjamini and Hochberg over the classes of the same metric, scheme "
-        "and estimator; to be read with caution where the score of all classes is not significant"
+        "and estimator"
     ),
     "p_min": Column("Smallest value that `p` can take with such a film, or so many participants"),
     "n": Column(f"Number of volumes that were tested; of participants where fold is `{PEOPLE}`"),

@@ -60,14 +60,20 @@ CITATIONS: Mapping[str, str] = {
 }
 
 SCHEME_TEXTS: Mapping[str, str] = {
-    "runs": "by film segment: the runs of {n_folds} folds were held out in all participants at "
-    "once, one more run served for validation, and the others for training, so that no second of "
-    "the film was in two parts",
+    "runs": "by run: the runs of {n_folds} folds were held out in all participants at once, one "
+    "more run served for validation, and the others for training",
     "participants": "by participant: {n_folds} groups of participants were held out, and some of "
-    "the others served for validation; the same seconds of the film were in all parts",
+    "the others served for validation",
     "random": "at random over volumes ({share:.0f} % tested, {n_folds} times), as published, for "
-    "comparison only, since neighbouring volumes and the same second of the film are in all parts",
+    "comparison only, since neighbouring volumes are in all parts",
 }
+
+FILM_TEXTS: Mapping[str, str] = {
+    "runs": ", so that no second of the film was in two parts",
+    "participants": "; the same seconds of the film were in all parts",
+    "random": ", and so is the same second of the film in other participants",
+}
+"""What the splits mean where all participants have seen one film."""
 
 
 def methods(
@@ -75,9 +81,9 @@ def methods(
     test_share: float,
     settings: EvaluationSettings,
     *,
+    film: bool,
     threshold: float | None = None,
     scaled: bool = False,
-    film: bool = True,
 ) -> str:
     """Describe how classifiers were evaluated.
 
@@ -88,18 +94,19 @@ def methods(
     test_share : float
         Of the random split.
     settings : EvaluationSettings
+    film : bool
+        Whether labels belong to a film that all have seen.
     threshold : float, optional
         Of the leakage audit; None where there was none.
     scaled : bool
         Whether probabilities were also scaled by a temperature.
-    film : bool
-        Whether labels belong to a film that all have seen.
     """
     sentences = [
-        _split_text(n_folds, test_share),
+        _split_text(n_folds, test_share, film),
         "Of the held-out volumes accuracy, balanced accuracy (chance: one over the number of "
         "classes), the share recognized of every class, and the area under the receiver operating "
-        "characteristic of every class against all others [@fawcett2006; @pedregosa2011] are "
+        "characteristic of every class against all others [@fawcett2006; @pedregosa2011], of pairs "
+        "of volumes that the same fold tested [@parker2007], are "
         f"given, with {100 * settings.level:.0f} % confidence intervals from "
         f"{settings.n_resamples:,} resamples of participants, whose percentiles were expanded for "
         "their number [@hesterberg2015].",
@@ -110,9 +117,10 @@ def methods(
     return " ".join(sentences)
 
 
-def _split_text(n_folds: Mapping[str, int], test_share: float) -> str:
+def _split_text(n_folds: Mapping[str, int], test_share: float, film: bool) -> str:
     texts = [
         SCHEME_TEXTS[scheme].format(n_folds=number, share=100 * test_share)
+        + (FILM_TEXTS[scheme] if film else "")
         for scheme, number in n_folds.items()
     ]
     return f"Volumes were split {'; and '.join(texts)} [@varoquaux2017; @kapoor2023]."
@@ -122,12 +130,16 @@ def _test_texts(schemes: Collection[str], settings: EvaluationSettings, film: bo
     texts = []
     if film and "runs" in schemes:
         texts.append(
-            "Where film segments were held out, scores were compared with those of up to "
+            "Where runs were held out, scores were compared with those of up to "
             f"{settings.n_shifts:,} circular shifts of the film's labels within segments, by "
             "blocks of one label and alike for all participants [@kauppi2010], since neither the "
-            "volumes of a block nor the viewers of one film are exchangeable; p is (1 + the number "
-            "of shifts that scored at least as well) / (1 + their number) [@phipson2010], "
-            "one-tailed, for classes adjusted by the false discovery rate [@benjamini1995]."
+            "volumes of a block nor the viewers of one film are exchangeable. The labels of every "
+            "segment have trained what predicts the others, so that scores of folds vary together; "
+            "scores under shifts were therefore moved away from their mean by a factor of the "
+            "square root of 2, which is the most that pairs of segments can add to it. p is (1 + "
+            "the number of shifts that scored at least as well) / (1 + their number) "
+            "[@phipson2010], one-tailed, for classes adjusted by the false discovery rate "
+            "[@benjamini1995]."
         )
     if not {"runs", "participants"}.isdisjoint(schemes):
         limit = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,9 @@ from bidsface_emotion_cnn.consensus import (
 )
 from bidsface_emotion_cnn.label_options import LabelOptions, needed_votes
 from bidsface_emotion_cnn.segments import owners
+
+SAME_GRID = 0.01
+"""Part by which repetition times may differ so that the film is divided alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +116,37 @@ def film_labels(
         _mean_rating([one.valence for one in observers], rows, codes, found.leading),
         _mean_rating([one.arousal for one in observers], rows, codes, found.leading),
     )
+
+
+def refuse_other_grids(repetition_times: Mapping[str, float], options: LabelOptions) -> None:
+    """Refuse runs that would divide one film into volumes of different lengths.
+
+    What observers agree on, how many volumes an emotion has (`minimum`) and which half of an
+    overlap is whose depend on these volumes.
+
+    Parameters
+    ----------
+    repetition_times : mapping of str to float
+        By the name of a run, or of whose runs they are (s).
+    options : LabelOptions
+
+    Raises
+    ------
+    InputError
+        If they differ by more than a hundredth, and the options do not set the length.
+    """
+    if options.source == "events" or options.repetition_time is not None:
+        return
+    shortest, longest = (
+        extreme(repetition_times, key=lambda name: repetition_times[name]) for extreme in (min, max)
+    )
+    short, long = repetition_times[shortest], repetition_times[longest]
+    if long > (1 + SAME_GRID) * short:
+        raise InputError(
+            f"repetition times differ ({short:g} s in {shortest}, {long:g} s in {longest}), by "
+            "which the film would be divided into different volumes: set labels.repetition_time "
+            f"to the length of the film's volumes, such as {long:g}"
+        )
 
 
 def _refuse_unknown(wanted: Sequence[str], classes: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from bidsface.analysis import Entities, Grid, ParticipantResults, StoredMap, Vox
 from bidsface.entities import shared
 from bidsface.errors import InputError
 from bidsface_emotion_cnn.blocks import Blocks
+from bidsface_emotion_cnn.film_labels import refuse_other_grids
 from bidsface_emotion_cnn.options import EmotionOptions
 from bidsface_emotion_cnn.participant import MEMBERS, VOLUMES
 from bidsface_emotion_cnn.volume_set import VolumeSet, cached_volumes, scaled_volumes
@@ -82,7 +83,8 @@ def gather(
     Raises
     ------
     InputError
-        If images lie on different grids, or fewer than two classes are left.
+        If images lie on different grids, runs divide a film differently, or fewer than two
+        classes are left.
     """
     labelled = [one for one in participants if any(item.stat == VOLUMES for item in one.maps)]
     if not labelled:
@@ -90,6 +92,7 @@ def gather(
     every, known = ({one.label for one in some} for some in (participants, labelled))
     full = common_grid(labelled)
     table = _table(labelled)
+    refuse_other_grids(_repetition_times(table), options.labels)
     everywhere = Voxels(full, np.arange(int(np.prod(full.shape))))
     brain = _brain(labelled, everywhere)
     blocks = Blocks.around(brain, full, options.downsample)
@@ -131,6 +134,15 @@ def _table(participants: Sequence[ParticipantResults]) -> pd.DataFrame:
     if len(classes) < 2:
         raise InputError(f"a network tells classes apart, but all volumes are {classes[0]}")
     return table
+
+
+def _repetition_times(table: pd.DataFrame) -> dict[str, float]:
+    """Return the repetition time (s) of every run of every participant, by their names."""
+    runs = table.drop_duplicates(["participant_id", "block"])
+    columns = (runs[name] for name in ("participant_id", "block", "repetition_time"))
+    return {
+        f"sub-{label}, {block}": float(step) for label, block, step in zip(*columns, strict=True)
+    }
 
 
 def _volume_set(data: NDArray[np.float32], table: pd.DataFrame) -> VolumeSet:

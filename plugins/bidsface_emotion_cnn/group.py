@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from bidsface.analysis import Figure, Model, ParticipantResults, Results
 from bidsface.anatomy import Atlas
@@ -26,6 +27,7 @@ from bidsface_emotion_cnn.occlusion_results import (
     explored,
     occlusion_results,
 )
+from bidsface_emotion_cnn.optimization import uses_mixed_precision
 from bidsface_emotion_cnn.options import EmotionOptions
 from bidsface_emotion_cnn.similarity_results import similarity_results
 from bidsface_emotion_cnn.tools import Tools
@@ -66,7 +68,7 @@ def analyse_group(
     except ValueError as error:
         raise InputError(str(error)) from error
     parts = [
-        _training_results(outcomes, cohort, options),
+        _training_results(outcomes, cohort, options, tools),
         judged_results(judge(outcomes, cohort, options, tools), cohort, options),
         *_inside_results(participants, outcomes[0], cohort, options, tools),
     ]
@@ -109,13 +111,14 @@ def _inside_results(
 
 
 def _training_results(
-    outcomes: Sequence[SchemeOutcome], cohort: Cohort, options: EmotionOptions
+    outcomes: Sequence[SchemeOutcome], cohort: Cohort, options: EmotionOptions, tools: Tools
 ) -> Results:
     """Return the networks of the first scheme, how all were trained, and what there is to say."""
     first, volumes = outcomes[0], cohort.volumes
     model = first.folds[0].network.model
     n_parameters = sum(int(np.prod(one.shape)) for one in model.parameters())
-    methods = emotion_text.group_methods(options, len(volumes.classes), n_parameters)
+    mixed = uses_mixed_precision(options.training.precision, torch.device(tools.device))
+    methods = emotion_text.group_methods(options, len(volumes.classes), n_parameters, mixed)
     models = [
         Model(
             network_arrays(one.network.model),

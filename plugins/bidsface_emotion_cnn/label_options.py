@@ -78,8 +78,8 @@ class LabelOptions(AnalysisOptions):
     from its start.
     """
     repetition_time: float | None = Field(default=None, gt=0)
-    """Length of the volumes that the film is divided into (s); null for the run's repetition
-    time.
+    """Length of the volumes that the film is divided into (s); null for the repetition time of the
+    runs, which then has to be the same for all of them.
     """
     shift: float = Field(default=4.0, ge=0)
     """Haemodynamic delay (s): a volume has the label of what was shown so long before."""

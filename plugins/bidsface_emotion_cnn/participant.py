@@ -96,6 +96,7 @@ def gather_volumes(
         np.concatenate(parts).T,
         shared([run.entities for run in used], ("run",)),
         options,
+        emotion_text.participant_methods(options, len(annotations)),
         notes,
     )
 
@@ -127,11 +128,11 @@ def _results(
     values: NDArray[np.float32],
     entities: Entities,
     options: EmotionOptions,
+    methods: str,
     notes: Sequence[str],
 ) -> Results:
     names = [f"volume{number}" for number in range(1, len(table) + 1)]
     text = "Cleaned volumes that have a label, in the order of the table of volumes"
-    methods = emotion_text.participant_methods(options)
     return Results(
         maps=[
             mean_map(participant, entities),

@@ -6,13 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from bidsface.numerics.seeds import child_seed
+
+__all__ = [
+    "Floats",
+    "Indices",
+    "child_seed",
+    "interval_text",
+    "participant_weights",
+    "percentile_interval",
+]
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-
-
-def child_seed(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
-    """Return a seed derived from another one by a number; unlike ``spawn`` it has no memory."""
-    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, number))
 
 
 def participant_weights(

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bidsface.figures import FAINT, INK, PALETTE, WIDTH, style
+from bidsface.figures import FAINT, INK, PALETTE, WIDTH, stars, style
 
 Floats = NDArray[np.float64]
 
@@ -27,12 +27,6 @@ LETTER = 0.085
 """Width of an average letter of a title (inches)."""
 
 BAND = "#d0d7de"
-STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
-
-
-def stars(p: float) -> str:
-    """Return the usual stars of a p-value."""
-    return next((mark for limit, mark in STARS if p < limit), "")
 
 
 def rdm_figure(rdms: Mapping[str, Floats], classes: Sequence[str], label: str) -> Figure:

@@ -20,7 +20,7 @@ from bidsface_emotion_cnn.consensus import (
     balanced_selection,
     frequent_classes,
 )
-from bidsface_emotion_cnn.film_labels import FilmLabels, film_labels
+from bidsface_emotion_cnn.film_labels import FilmLabels, film_labels, refuse_other_grids
 from bidsface_emotion_cnn.label_options import LabelOptions, annotation_paths
 from bidsface_emotion_cnn.segments import shown_volumes
 
@@ -110,9 +110,11 @@ def label_runs(
     Raises
     ------
     InputError
-        If no volume has a label, or there are several runs and nothing says what each shows.
+        If no volume has a label, there are several runs and nothing says what each shows, or a
+        film is divided into volumes of different lengths.
     """
     _refuse_one_film_twice(runs, options)
+    refuse_other_grids({run.block: run.repetition_time for run in runs}, options)
     parts = [label_volumes(run, options, annotations) for run in runs]
     notes = [*_task_notes(runs, options), *(note for part in parts for note in part.notes)]
     notes = list(dict.fromkeys(notes))

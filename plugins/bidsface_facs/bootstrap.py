@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.numerics.linear import Floats
+from bidsface.numerics.seeds import child_seed
 from bidsface_facs.components import principal_components
 from bidsface_facs.inference import Run
 from bidsface_facs.regressors import ComponentRegressor
-from bidsface_facs.shuffles import child_seed
 
 BLOCK = 100
 """Resamples at a time."""

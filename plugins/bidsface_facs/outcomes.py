@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.numerics.linear import Floats
+from bidsface.numerics.seeds import child_seed
 from bidsface_facs.inference import (
     Permutations,
     PermutationTest,
@@ -25,7 +26,6 @@ from bidsface_facs.prediction import (
 )
 from bidsface_facs.problem import Prepared, Problem
 from bidsface_facs.regressors import ComponentRegressor
-from bidsface_facs.shuffles import child_seed
 from bidsface_facs.targets import Scale
 
 REPORTED = (

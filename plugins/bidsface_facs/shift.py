@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.numerics.linear import Floats
+from bidsface.numerics.seeds import child_seed
 from bidsface.statistics import permutation_p
 from bidsface_facs.set_classifiers import Classifier, Signs
-from bidsface_facs.shuffles import child_seed
 from bidsface_facs.splits import Indices, Split, Splitter
 
 Names = NDArray[Any]

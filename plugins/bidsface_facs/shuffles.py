@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.numerics.linear import Floats
+from bidsface.numerics.seeds import child_seed
 from bidsface_facs.covariates import residuals
 from bidsface_facs.splits import Indices
 
@@ -212,8 +213,3 @@ def shuffled_targets(
     for number, column in enumerate(columns, start=first):
         column[:] = fitted + shuffle(rest, np.random.default_rng(child_seed(seed, number)))
     return columns.T
-
-
-def child_seed(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
-    """Return a seed derived from another one by a number; unlike ``spawn`` it has no memory."""
-    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, number))
