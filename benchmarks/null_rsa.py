@@ -25,7 +25,8 @@ from bidsface.numerics.rdm_comparison import (
     mantel_test,
     partial_mantel_test,
 )
-from bidsface.numerics.searchlight_rsa import all_sphere_rdms, sphere_model_test, sphere_rdms
+from bidsface.numerics.searchlight_rsa import sphere_model_test
+from bidsface.numerics.sphere_rdms import all_sphere_rdms, sphere_rdms
 from bidsface.statistics import signed_rank_p
 
 sys.path.insert(0, str(Path(__file__).parent))
