@@ -223,7 +223,7 @@ def test_files_are_described_and_their_names_differ(found):
 
 
 def test_results_do_not_depend_on_the_order_of_the_work(found, monkeypatch):
-    monkeypatch.setattr("bidsface.numerics.searchlight_rsa.CENTRES", 17)
+    monkeypatch.setattr("bidsface.numerics.sphere_rdms.CENTRES", 17)
     chosen = options(searchlight={"region": "everything", "radius": 3.0})
     again = analysis().participant(make_participant(reverse=True), chosen)
     for one, other in zip(found.maps, again.maps, strict=True):
@@ -484,15 +484,29 @@ def test_groups_share_classes_or_say_so(people):
     )
     results = analysis().group([*stored, store("09", lacking)], options(models={"affect": AFFECT}))
     assert list(results.matrices[0].frame) == ["anger", "joy", "love", "sadness"]
-    assert any("without fear" in line for line in results.warnings)
+    assert any("without fear (lacking in 09)" in line for line in results.warnings)
     other = analysis().participant(
         make_participant("10", classes=("fear", "joy", "love")), options(models={})
     )
-    apart = analysis().group([store("09", lacking), store("10", other)], options())
-    assert "share 2 classes" in apart.warnings[0]
-    assert analysis().group([store("11", Results())], options()).warnings == [
-        "no participant has RDMs of this analysis"
-    ]
+    with pytest.raises(InputError, match="share 2 classes"):
+        analysis().group([store("09", lacking), store("10", other)], options())
+    with pytest.raises(InputError, match="no participant has an RDM: wanted 3 classes"):
+        analysis().group([store("11", Results())], options())
+
+
+def test_a_participant_without_a_class_leaves_the_group_its_other_models(people):
+    """The first model cannot tell the classes apart that all participants have."""
+    models = {"joy": {"classes": [["joy"], ["anger", "fear", "love", "sadness"]]}, "affect": AFFECT}
+    lacking = make_participant("09", classes=("anger", "fear", "love", "sadness"))
+    own = analysis().participant(lacking, options(models=models))
+    assert set(table(own, "scores")["model_name"]) == {"affect"}
+    results = analysis().group([*people[:3], store("09", own)], options(models=models))
+    assert set(table(results, "scores")["model_name"]) == {"affect"}
+    assert any("model joy was left out, models.joy.classes" in one for one in results.warnings)
+    without = analysis().group(
+        [*people[:3], store("09", own)], options(models={"joy": models["joy"]})
+    )
+    assert [item.suffix for item in without.tables] == ["dissimilarities"]
 
 
 def test_group_without_models_or_intervals(people):
@@ -583,10 +597,33 @@ def test_models_must_know_the_classes_and_tell_them_apart():
         models["two"].rdm(CLASSES, "pearson")
     with pytest.raises(InputError, match=r"models.groups.classes: wanted dissimilarities that dif"):
         models["groups"].rdm(("fear", "love", "sadness"), "pearson")
-    with pytest.raises(InputError, match=r"models\.two\.columns"):
-        analysis().participant(
-            make_participant(), options(models={"two": {"columns": {"joy": 1, "fear": 2}}})
-        )
+
+
+def test_models_that_do_not_fit_a_participant_are_left_out():
+    two = {"columns": {"joy": 1, "fear": 2}}
+    results = analysis().participant(
+        make_participant(), options(models={"two": two, "affect": AFFECT}, partial=True)
+    )
+    scores = table(results, "scores")
+    assert set(scores["model_name"]) == {"affect"}
+    assert set(scores["given"]) == {"none"}
+    assert any("model two was left out, models.two.columns: wan" in one for one in results.warnings)
+    alone = analysis().participant(make_participant(), options(models={"two": two}))
+    assert [item.suffix for item in alone.tables] == ["dissimilarities"]
+
+
+def test_tasks_that_lack_the_classes_are_left_out():
+    rng = np.random.default_rng(0)
+    kinds = {
+        ("averages", "film"): task_samples(rng, 1.0),
+        ("averages", "faces"): task_samples(rng, 1.0, "faces", ("fear", "joy", "love")),
+    }
+    participant = MemoryParticipant("01", kinds, ("faces", "film"), ("averages",), REGIONS, False)
+    results = analysis().participant(participant, options(classes=["anger", "joy", "love"]))
+    assert {one.entities["task"] for one in results.tables} == {"film"}
+    assert any("left out, task faces: wanted the classes anger" in one for one in results.warnings)
+    with pytest.raises(InputError, match=r"task faces: .*; task film: wanted the classes disgust"):
+        analysis().participant(participant, options(classes=["disgust", "joy", "love"]))
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,23 @@ class ModelRdm:
         return rdm
 
 
+def usable_models(
+    models: Mapping[str, ModelRdm], classes: Sequence[str], statistic: str, task: str
+) -> tuple[dict[str, Floats], list[str]]:
+    """Return the dissimilarities that models expect of some classes, and notes on the others.
+
+    A model that lacks one of the classes, or cannot tell them apart, is left out.
+    """
+    found: dict[str, Floats] = {}
+    notes: list[str] = []
+    for name, own in models.items():
+        try:
+            found[name] = own.rdm(classes, statistic)
+        except InputError as error:
+            notes.append(f"task {task}: model {name} was left out, {error}")
+    return found, notes
+
+
 def read_models(options: RsaOptions) -> dict[str, ModelRdm]:
     """Return the models of a recipe by name.
 

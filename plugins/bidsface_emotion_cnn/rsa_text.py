@@ -92,6 +92,12 @@ NOISE = {
     "and run.",
 }
 
+COUNTS = (
+    "Where classes had different numbers of samples, as many of every class were drawn at random "
+    "as the smallest one had, from the same runs as far as possible, since noise alone makes "
+    "dissimilarities depend on these numbers."
+)
+
 STATISTICS = {
     "pearson": "Pearson's correlation",
     "spearman": "Spearman's rank correlation",
@@ -115,6 +121,8 @@ def participant_methods(options: RsaOptions, spheres: SphereMaps | None) -> str:
         f"region. Samples were {SCALINGS[options.standardize]} and averaged by {average}; the "
         f"dissimilarity of two classes is {DISSIMILARITIES[options.dissimilarity]}."
     ]
+    if options.dissimilarity != "crossnobis" and options.counts == "equal":
+        sentences.append(COUNTS if options.draws == 1 else f"{COUNTS[:-1]}; {_draws(options)}.")
     if options.normalization != "none":
         sentences.append(NOISE[options.normalization])
     if options.models:
@@ -134,6 +142,10 @@ def participant_methods(options: RsaOptions, spheres: SphereMaps | None) -> str:
     if spheres is not None:
         sentences.append(_searchlight(options, spheres))
     return " ".join(sentences)
+
+
+def _draws(options: RsaOptions) -> str:
+    return f"RDMs are the mean over {options.draws} such draws"
 
 
 def _models(options: RsaOptions) -> str:
