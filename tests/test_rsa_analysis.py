@@ -636,6 +636,10 @@ def test_tasks_that_lack_the_classes_are_left_out():
         ({"models": {"a": {"classes": [["joy"]]}}}, "models"),
         ({"partial": True, "statistic": "kendall"}, "pearson or spearman, found kendall"),
         ({"partial": True, "models": {"affect": AFFECT}}, "two models at least"),
+        ({"statistic": "cosine"}, "cosine is for dissimilarity: crossnobis, found euclidean"),
+        ({"statistic": "cosine", "dissimilarity": "correlation"}, "found correlation"),
+        ({"counts": "some"}, "counts"),
+        ({"draws": 0}, "draws"),
         ({"classes": ["joy", "fear"]}, "at least three"),
         ({"searchlight": {"radius": 0}}, "radius"),
         ({"permutations": 0}, "permutations"),
@@ -667,3 +671,4 @@ def test_regions_that_are_read():
     assert analysis().regions_used(options(regions=["a"], searchlight={})) is None
     assert options(dissimilarity="crossnobis").normalization == "shrinkage"
     assert options().normalization == "none"
+    assert options(statistic="cosine", dissimilarity="crossnobis").statistic == "cosine"

@@ -100,7 +100,11 @@ class RsaOptions(AnalysisOptions):
     `none`.
     """
     statistic: Literal["pearson", "spearman", "kendall", "cosine"] = "pearson"
-    """Similarity of RDMs and models; `kendall` (tau-a) is fair to models with ties."""
+    """Similarity of RDMs and models; `kendall` (tau-a) is fair to models with ties. `cosine` is for
+    `crossnobis` only, as other dissimilarities are positive even of noise; it is above 0 for all
+    models where classes differ in any way, so that only the orders of classes (`p_classes`) and
+    comparisons of models tell a model from others.
+    """
     models: Mapping[Label, str | FeatureModel | CategoryModel] = {}
     """Model RDMs by name (letters and digits): a TSV file of a matrix with names of classes as
     header and in the first column; or `{columns: {joy: [0.8, 0.5], ...}}`, numbers per class; or
@@ -133,6 +137,11 @@ class RsaOptions(AnalysisOptions):
         if self.partial and self.statistic not in ("pearson", "spearman"):
             raise ValueError(
                 f"partial: partial correlations are pearson or spearman, found {self.statistic}"
+            )
+        if self.statistic == "cosine" and self.dissimilarity != "crossnobis":
+            raise ValueError(
+                f"statistic: cosine is for dissimilarity: crossnobis, found {self.dissimilarity}, "
+                "which is positive even of noise, so that its cosine with every model is, too"
             )
         if self.partial and len(self.models) < 2:
             raise ValueError("partial: there have to be two models at least")
