@@ -16,6 +16,7 @@ from bidsface.analysis import (
     Results,
     refuse_unknown,
 )
+from bidsface.files import located
 
 Label = Annotated[str, Field(pattern=r"^[0-9a-zA-Z]+$")]
 Numbers = float | tuple[float, ...]
@@ -107,8 +108,10 @@ class RsaOptions(AnalysisOptions):
     """
     models: Mapping[Label, str | FeatureModel | CategoryModel] = {}
     """Model RDMs by name (letters and digits): a TSV file of a matrix with names of classes as
-    header and in the first column; or `{columns: {joy: [0.8, 0.5], ...}}`, numbers per class; or
-    `{classes: [[joy, love], [anger, fear]]}`, groups of classes.
+    header and in the first column, by path or as `bids::stimuli/pixels.tsv`, which lies in the data
+    set; or `{columns: {joy: [0.8, 0.5], ...}}`, numbers per class; or
+    `{classes: [[joy, love], [anger, fear]]}`, groups of classes. Classes that are numbers stand in
+    quotes: `"1"`. A model that lacks a class of a task is left out there.
     """
     partial: bool = False
     """Test every model also given all others, by partial correlation (`pearson`, `spearman`)."""
@@ -175,7 +178,7 @@ class Rsa(Analysis):
     def files_used(self, options: RsaOptions) -> Sequence[Path]:
         """Return the files of models."""
         files = [model for model in options.models.values() if isinstance(model, str)]
-        return [Path(path).expanduser().absolute() for path in files]
+        return [located(path, self.bids_dir) for path in files]
 
     def check(
         self, options: RsaOptions, samples: Collection[str], regions: Collection[str]
@@ -188,7 +191,7 @@ class Rsa(Analysis):
         light = options.searchlight
         if light is not None and light.region is not None:
             refuse_unknown("searchlight.region", light.region, regions)
-        read_models(options)
+        read_models(options, self.bids_dir)
 
     # The modules that do the work are imported when there is some: a run that finds everything up
     # to date has to answer at once.
@@ -198,14 +201,23 @@ class Rsa(Analysis):
         from bidsface_emotion_cnn.rsa_participant import rsa_participant
 
         return rsa_participant(
-            participant, options, lambda *keys: self.seed(participant.label, *keys)
+            participant,
+            options,
+            lambda *keys: self.seed(participant.label, *keys),
+            self.bids_dir,
         )
 
     def group(self, participants: Sequence[ParticipantResults], options: RsaOptions) -> Results:
         """Average RDMs and test models over participants; see `bidsface_emotion_cnn.rsa_group`."""
         from bidsface_emotion_cnn.rsa_group import rsa_group
 
-        return rsa_group(participants, options, lambda *keys: self.seed("group", *keys), self.map)
+        return rsa_group(
+            participants,
+            options,
+            lambda *keys: self.seed("group", *keys),
+            self.map,
+            self.bids_dir,
+        )
 
 
 def values_of(numbers: Numbers) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ def rsa_group(
     options: RsaOptions,
     seed: Seeds,
     run: Run = map,
+    bids_dir: Path | None = None,
 ) -> Results:
     """Average RDMs over participants, and test models.
 
@@ -83,13 +85,15 @@ def rsa_group(
         Random stream of some names.
     run : callable
         Applies a function to items, on several processors where it wants to.
+    bids_dir : Path or None
+        Where files of models may lie.
 
     Raises
     ------
     InputError
         If no participant has an RDM, or they share too few classes.
     """
-    models = read_models(options)
+    models = read_models(options, bids_dir)
     cohorts, notes = read_cohorts(participants)
     if not cohorts:
         raise InputError("; ".join(notes))

@@ -31,7 +31,9 @@ def refuse_too_large(n_spheres: int, grid: Grid, n_classes: int, n_people: int =
         With what would be smaller.
     """
     n_pairs = n_classes * (n_classes - 1) // 2
-    needed = 4 * n_pairs * (n_people * n_spheres + int(np.prod(grid.shape)))
+    # Images are read in double precision.
+    image = (4 if n_people == 1 else 8) * int(np.prod(grid.shape))
+    needed = n_pairs * (4 * n_people * n_spheres + image)
     there = memory_bytes()
     if needed > there:
         people = f" of {n_people} participants" if n_people > 1 else ""

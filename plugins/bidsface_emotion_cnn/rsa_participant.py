@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,9 @@ class TaskRdms:
     entities: Entities
 
 
-def rsa_participant(participant: Participant, options: RsaOptions, seed: Seeds) -> Results:
+def rsa_participant(
+    participant: Participant, options: RsaOptions, seed: Seeds, bids_dir: Path | None = None
+) -> Results:
     """Compute RDMs of a participant's tasks and compare them with the models.
 
     Parameters
@@ -79,13 +82,15 @@ def rsa_participant(participant: Participant, options: RsaOptions, seed: Seeds) 
     options : RsaOptions
     seed : callable
         Random stream of some names.
+    bids_dir : Path or None
+        Where files of models may lie.
 
     Raises
     ------
     InputError
         If the participant lacks the regions, or no task has the classes that are wanted.
     """
-    models = read_models(options)
+    models = read_models(options, bids_dir)
     regions = list(participant.select_regions(options.regions))
     if not regions:
         raise InputError(f"sub-{participant.label}: none of the wanted regions was found")
