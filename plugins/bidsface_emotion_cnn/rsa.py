@@ -16,7 +16,9 @@ from bidsface.analysis import (
     Results,
     refuse_unknown,
 )
+from bidsface.errors import RecipeError
 from bidsface.files import located
+from bidsface_emotion_cnn.label_options import LabelOptions, annotation_paths, check_labels
 
 Label = Annotated[str, Field(pattern=r"^[0-9a-zA-Z]+$")]
 Numbers = float | tuple[float, ...]
@@ -62,6 +64,17 @@ class RsaSearchlight(AnalysisOptions):
     """Radius of the spheres (mm)."""
 
 
+class RsaLabels(LabelOptions):
+    """Labels of volumes, as of `emotion-cnn`, and what is removed from their runs."""
+
+    smoothing_fwhm: float | None = Field(default=None, gt=0)
+    """Full width at half maximum of a Gaussian that smooths the images (mm); null for none."""
+    high_pass: float | None = Field(default=128.0, gt=0)
+    """Period (s) from which on slow drifts are removed from every run; null for none."""
+    confounds: bool = True
+    """Remove the confounds that `cleaning.confounds` of the recipe chooses."""
+
+
 class RsaOptions(AnalysisOptions):
     """Which patterns are compared, how, and with which models."""
 
@@ -69,6 +82,10 @@ class RsaOptions(AnalysisOptions):
     """Tasks to analyse, each by itself; empty means every task."""
     samples: str | None = None
     """Kind of samples, by its name in the recipe; unset means the first one."""
+    labels: RsaLabels | None = None
+    """Labels of volumes, which are the samples then: the options `labels` of `emotion-cnn`, such as
+    `{source: annotations, files: ["bids::stimuli/annotations/*.csv"]}` for the emotions of a film.
+    """
     regions: tuple[str, ...] = ()
     """Regions or region sets; empty means all regions."""
     classes: tuple[str, ...] = ()
@@ -137,6 +154,8 @@ class RsaOptions(AnalysisOptions):
 
     @model_validator(mode="after")
     def _check(self) -> RsaOptions:
+        if self.labels is not None and self.samples is not None:
+            raise ValueError("labels: volumes are the samples then, so that samples is of no use")
         if self.partial and self.statistic not in ("pearson", "spearman"):
             raise ValueError(
                 f"partial: partial correlations are pearson or spearman, found {self.statistic}"
@@ -165,7 +184,6 @@ class Rsa(Analysis):
 
     name: ClassVar[str] = "rsa"
     Options: ClassVar[type[AnalysisOptions]] = RsaOptions
-    needs_samples: ClassVar[bool] = True
 
     def regions_used(self, options: RsaOptions) -> Sequence[str] | None:
         """Return the regions, and that of the searchlight; None for all."""
@@ -176,16 +194,26 @@ class Rsa(Analysis):
         return list(dict.fromkeys((*options.regions, *own)))
 
     def files_used(self, options: RsaOptions) -> Sequence[Path]:
-        """Return the files of models."""
-        files = [model for model in options.models.values() if isinstance(model, str)]
-        return [located(path, self.bids_dir) for path in files]
+        """Return the files of models, and the observers'."""
+        models = [model for model in options.models.values() if isinstance(model, str)]
+        files = [located(path, self.bids_dir) for path in models]
+        if options.labels is not None:
+            files.extend(annotation_paths(options.labels, self.bids_dir))
+        return files
 
     def check(
         self, options: RsaOptions, samples: Collection[str], regions: Collection[str]
     ) -> None:
-        """Refuse names that do not exist, and files of models that cannot be read."""
+        """Refuse names that do not exist, and files that cannot be read."""
         from bidsface_emotion_cnn.rsa_models import read_models
 
+        if options.labels is not None:
+            check_labels(options.labels, self.bids_dir)
+        elif not samples:
+            raise RecipeError(
+                "rsa works on samples, but the recipe names no kind of them (key samples), nor "
+                "does the analysis label volumes (option labels)"
+            )
         refuse_unknown("samples", () if options.samples is None else options.samples, samples)
         refuse_unknown("regions", options.regions, regions)
         light = options.searchlight
@@ -203,7 +231,7 @@ class Rsa(Analysis):
         return rsa_participant(
             participant,
             options,
-            lambda *keys: self.seed(participant.label, *keys),
+            self.seed,
             self.bids_dir,
         )
 

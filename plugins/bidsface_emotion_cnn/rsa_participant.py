@@ -20,6 +20,8 @@ from bidsface_emotion_cnn.rsa_draws import drawn_designs
 from bidsface_emotion_cnn.rsa_maps import SphereMaps, background_map, find_spheres, maps_of
 from bidsface_emotion_cnn.rsa_models import ModelRdm, read_models, usable_models
 from bidsface_emotion_cnn.rsa_patterns import Design, make_design, mean_rdm, varying
+from bidsface_emotion_cnn.rsa_volumes import labelled_samples
+from bidsface_emotion_cnn.volume_labels import read_label_sources
 
 Floats = NDArray[np.float64]
 Seeds = Callable[..., np.random.SeedSequence]
@@ -81,14 +83,16 @@ def rsa_participant(
     participant : Participant
     options : RsaOptions
     seed : callable
-        Random stream of some names.
+        Random stream of some names, the participant's label among them where it is their own.
     bids_dir : Path or None
-        Where files of models may lie.
+        Where files of models and of observers may lie.
 
     Raises
     ------
     InputError
         If the participant lacks the regions, or no task has the classes that are wanted.
+    RecipeError
+        If volumes are to be labelled, and the data are no time series.
     """
     models = read_models(options, bids_dir)
     regions = list(participant.select_regions(options.regions))
@@ -97,9 +101,12 @@ def rsa_participant(
     found: list[TaskRdms] = []
     unusable: list[str] = []
     tasks, notes = usable_tasks(participant, options.tasks, "analysed")
+    find_samples = _source_of_samples(participant, options, seed, bids_dir)
+    own_seed = partial(seed, participant.label)
     for task in tasks:
-        samples = participant.samples(options.samples or participant.sample_names[0], task)
         try:
+            samples, of_labels = find_samples(task)
+            notes.extend(of_labels)
             design, said = make_design(samples, task, options)
         except InputError as error:
             unusable.append(str(error))
@@ -107,7 +114,7 @@ def rsa_participant(
         notes.extend(said)
         if design is not None:
             one, more = _analyse_task(
-                participant, (task, samples, design), regions, models, options, seed
+                participant, (task, samples, design), regions, models, options, own_seed
             )
             found.append(one)
             notes.extend(more)
@@ -115,6 +122,18 @@ def rsa_participant(
         raise InputError("; ".join([*unusable, *notes]))
     left_out = [f"left out, {why}" for why in unusable]
     return _results(participant, found, [*left_out, *notes], options)
+
+
+def _source_of_samples(
+    participant: Participant, options: RsaOptions, seed: Seeds, bids_dir: Path | None
+) -> Callable[[str], tuple[Samples, list[str]]]:
+    """Return what finds the samples of a task, and notes on them."""
+    labels = options.labels
+    if labels is None:
+        name = options.samples or participant.sample_names[0]
+        return lambda task: (participant.samples(name, task), [])
+    annotations = read_label_sources(labels, bids_dir)
+    return lambda task: labelled_samples(participant, task, labels, annotations, seed("labels"))
 
 
 def _analyse_task(
