@@ -90,9 +90,11 @@ def test_crossnobis_does_not_depend_on_counts():
 
 def test_orders_of_classes_hold_their_level_with_equal_counts():
     model = pdist(np.array([[0.0], [0.1], [0.2], [0.3], [1.4]]))
-    rdms = rdms_of(150, MANY_TO_FEW, dissimilarity="euclidean")
-    p = np.array([mantel_test(own, model, seed=0).p for own in rdms])
-    assert (p <= 0.05).sum() <= 18  # 99.9 % of binomial(150, 0.05) are
+    for dissimilarity in ("euclidean", "crossnobis"):
+        chosen = {"dissimilarity": dissimilarity, "noise": "none", "counts": "equal"}
+        rdms = rdms_of(150, MANY_TO_FEW, **chosen)
+        p = np.array([mantel_test(own, model, seed=0).p for own in rdms])
+        assert (p <= 0.05).sum() <= 18  # 99.9 % of binomial(150, 0.05) are
 
 
 def test_draws_come_from_the_same_runs():
@@ -122,12 +124,30 @@ def test_what_is_said_of_all_samples():
     assert own.used.all()
     assert "unequal numbers alone" in notes[0]
     cross = RsaOptions(dissimilarity="crossnobis")
-    assert drawn_designs(design, "film", cross, seed) == ([design], [])
+    assert not cross.equal
+    found, notes = drawn_designs(design, "film", cross, seed)
+    assert found == [design]
+    assert "holds its level only nearly" in notes[0]
+    cross = RsaOptions(dissimilarity="crossnobis", counts="equal")
+    (own,), notes = drawn_designs(design, "film", cross, seed)
+    assert np.bincount(design.codes[own.used]).tolist() == [14] * 5
+    assert "14 of each were drawn" in notes[0]
+    same = noise(np.random.default_rng(0), np.full((3, 5), 2))
+    design, _ = make_design(same, "film", RsaOptions())
+    for one in (RsaOptions(), cross, RsaOptions(counts="all"), RsaOptions(standardize="run")):
+        assert drawn_designs(design, "film", one, seed) == ([design], [])
     apart = noise(np.random.default_rng(0), np.array([[2, 2, 2, 0, 0], [0, 0, 0, 2, 2]]))
     design, _ = make_design(apart, "film", RsaOptions())
     designs, notes = drawn_designs(design, "film", RsaOptions(standardize="run"), seed)
-    assert designs == [design]
-    assert "no run has all classes" in notes[0]
+    assert len(designs[0].rows) == designs[0].used.sum() == 10
+    assert "and no runs with all of them, so that scaling by run alone makes" in notes[0]
+    design, notes = make_design(apart, "film", cross)
+    assert design is None
+    some = np.array([[2, 3, 2, 2, 2], [2, 2, 0, 2, 2], [0, 2, 2, 2, 2], [2, 0, 2, 2, 2]])
+    design, _ = make_design(noise(np.random.default_rng(0), some), "film", cross)
+    assert drawn_designs(design, "film", cross, seed)[0] == [design]
+    said = drawn_designs(design, "film", cross, seed)[1][0]
+    assert "and 1 run with all of them; all samples were used, as counts: equal needs two" in said
 
 
 def test_noise_is_estimated_from_all_samples():

@@ -99,11 +99,13 @@ class RsaOptions(AnalysisOptions):
     voxels. `crossnobis`: the same, cross-validated over runs, which is 0 on average where patterns
     do not differ; it needs two runs with every pair of classes.
     """
-    counts: Literal["equal", "all"] = "equal"
+    counts: Literal["equal", "all"] | None = None
     """Samples that patterns are the mean of: of every class as many as the smallest class has, from
-    the same runs as far as possible (with `standardize: run`, in every run), or all. Noise alone
-    makes the dissimilarities of classes depend on their numbers of samples, which then fit some
-    models and not others. `crossnobis` always uses all, since it does not depend on them.
+    the same runs as far as possible (with `standardize: run` and for `crossnobis` in every run), or
+    all. Noise alone makes the dissimilarities of classes depend on their numbers of samples, which
+    then fit some models and not others. Unset means `all` for `crossnobis`, whose mean does not
+    depend on them (orders of classes then hold their level nearly: of noise with 48 to 15 samples
+    per class, p was at most 0.05 in 7.5 %), and else `equal`.
     """
     draws: int = Field(1, ge=1)
     """Times that the samples are drawn where classes have different numbers; the RDM is the mean.
@@ -170,6 +172,13 @@ class RsaOptions(AnalysisOptions):
         if self.classes and len(set(self.classes)) < 3:
             raise ValueError("classes: at least three are needed")
         return self
+
+    @property
+    def equal(self) -> bool:
+        """Whether equally many samples of every class are used, the default filled in."""
+        if self.counts is not None:
+            return self.counts == "equal"
+        return self.dissimilarity != "crossnobis"
 
     @property
     def normalization(self) -> Literal["shrinkage", "diagonal", "none"]:

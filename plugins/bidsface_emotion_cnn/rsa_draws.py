@@ -16,9 +16,7 @@ def drawn_designs(
 ) -> tuple[list[Design], list[str]]:
     """Return a design for every draw of equally many samples per class, and notes on them.
 
-    One design of all samples where classes have equally many, where the recipe wants all, and for
-    cross-validated dissimilarities: these multiply different runs, whose noise is independent, so
-    that numbers of samples do not show in them.
+    One design of all samples where classes have equally many, or where all are wanted.
 
     Parameters
     ----------
@@ -28,32 +26,36 @@ def drawn_designs(
     seed : SeedSequence
         Of the draws.
     """
-    if options.dissimilarity == "crossnobis":
-        return [design], []
     codes, runs = design.codes.astype(np.int64), design.runs.astype(np.int64)
-    counts = f"task {task}: {_counts(design)}"
-    by_run, notes = options.standardize == "run", []
-    if by_run and not (design.cells > 0).all(axis=1).any():
-        by_run = False
-        notes.append(
-            f"task {task}: no run has all classes, so that scaling by run alone makes classes of "
-            "the same runs differ; standardize: task or dissimilarity: crossnobis do without"
-        )
+    cross = options.dissimilarity == "crossnobis"
+    full = int((design.cells > 0).all(axis=1).sum())
+    wanted = cross or options.standardize == "run"
+    by_run = wanted and full >= (2 if cross else 1)
     draws = equal_draws(codes, runs, options.draws, seed, in_blocks=by_run)
-    if len(draws[0]) == len(codes):
-        return [design], notes
-    if options.counts == "all":
-        text = (
-            f"{counts}; unequal numbers alone make RDMs fit some models and not others, so that p "
-            "does not hold its level (counts: equal, or dissimilarity: crossnobis)"
-        )
-        return [design], [*notes, text]
+    if len(draws[0]) == len(codes) and by_run == wanted:
+        return [design], []
+    counts = f"task {task}: {_counts(design)}"
+    if not options.equal:
+        return [design], [f"{counts}; {OF_ALL[cross]}"]
+    if by_run < wanted:
+        counts += f", and {full or 'no'} run{'s' * (full != 1)} with all of them"
+        if cross:
+            return [design], [f"{counts}; all samples were used, as counts: equal needs two such"]
+        counts += ", so that scaling by run alone makes classes of the same runs differ"
+    used = [replace(design, used=np.isin(np.arange(len(codes)), own)) for own in draws]
     n = len(draws[0]) // len(design.classes)
-    notes.append(
-        f"{counts}; {n} of each were drawn{_times(len(draws))}, since unequal numbers alone make "
-        "RDMs fit some models and not others"
-    )
-    return [replace(design, used=np.isin(np.arange(len(codes)), own)) for own in draws], notes
+    times = "" if len(draws) == 1 else f" {len(draws)} times, and the RDMs averaged"
+    return used, [f"{counts}; {n} of each were drawn{times}, since {UNEQUAL}"]
+
+
+UNEQUAL = "unequal numbers alone make RDMs fit some models and not others"
+OF_ALL = {
+    False: f"{UNEQUAL}, so that p does not hold its level (counts: equal, or dissimilarity: "
+    "crossnobis)",
+    True: "crossnobis dissimilarities do not depend on numbers of samples, but their noise does, "
+    "so that p from orders of the classes holds its level only nearly; exactly with counts: equal",
+}
+"""What to say of all samples, by whether dissimilarities are cross-validated."""
 
 
 def _counts(design: Design) -> str:
@@ -66,7 +68,3 @@ def _counts(design: Design) -> str:
         f"classes have {counts[low]} ({design.classes[low]}) to {counts[high]} "
         f"({design.classes[high]}) samples"
     )
-
-
-def _times(n: int) -> str:
-    return "" if n == 1 else f" {n} times, and the RDMs averaged"

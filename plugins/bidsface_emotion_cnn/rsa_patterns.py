@@ -67,19 +67,24 @@ class Design:
         return np.stack([values[own].mean(axis=0) for own in members])
 
     def cell_means(self, values: Floats) -> Floats:
-        """Return the mean of every run and class, (n_runs, n_classes, n_voxels).
+        """Return the mean of the used samples of every run and class.
 
-        NaN where a run lacks a class.
+        Shape (n_runs, n_classes, n_voxels), NaN where a run has none of a class.
         """
-        found = np.full((*self.cells.shape, values.shape[1]), np.nan)
-        for run, code in np.argwhere(self.cells > 0):
-            members = (self.runs == run) & (self.codes == code)
-            found[run, code] = values[members].mean(axis=0)
-        return found
+        return self._cell_means(values, self.used)
 
     def residuals(self, values: Floats) -> Floats:
-        """Return what samples differ from the mean of their run and class."""
-        return values - self.cell_means(values)[self.runs, self.codes]
+        """Return what samples differ from the mean of their run and class, of all samples."""
+        every = np.ones(len(values), dtype=bool)
+        return values - self._cell_means(values, every)[self.runs, self.codes]
+
+    def _cell_means(self, values: Floats, counted: NDArray[np.bool_]) -> Floats:
+        found = np.full((*self.cells.shape, values.shape[1]), np.nan)
+        for run, code in np.argwhere(self.cells > 0):
+            members = counted & (self.runs == run) & (self.codes == code)
+            if members.any():
+                found[run, code] = values[members].mean(axis=0)
+        return found
 
 
 def make_design(

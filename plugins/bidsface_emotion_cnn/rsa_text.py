@@ -124,7 +124,7 @@ def participant_methods(options: RsaOptions, spheres: SphereMaps | None) -> str:
         f"region. Samples were {SCALINGS[options.standardize]} and averaged by {average}; the "
         f"dissimilarity of two classes is {DISSIMILARITIES[options.dissimilarity]}."
     ]
-    if options.dissimilarity != "crossnobis" and options.counts == "equal":
+    if options.equal:
         sentences.append(COUNTS if options.draws == 1 else f"{COUNTS[:-1]}; {_draws(options)}.")
     if options.normalization != "none":
         sentences.append(NOISE[options.normalization])
