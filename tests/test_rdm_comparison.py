@@ -332,3 +332,22 @@ def test_bootstrap_without_enough_to_draw_from():
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("statistic", ["spearman", "kendall"])
+def test_rounding_breaks_no_ties(statistic):
+    """Distances of equally spaced numbers: three sorts of ties that rounding would take apart."""
+    steps = pdist(np.array([[0.1], [0.2], [0.3], [0.4], [0.5]]))
+    exact = pdist(np.array([[1.0], [2], [3], [4], [5]]))
+    assert len(set(steps)) > len(set(exact)) == 4
+    rdms = np.random.default_rng(0).random((6, 10))
+    for scale in (1.0, 1e-9, 1e9):
+        np.testing.assert_allclose(
+            compare_rdms(rdms, scale * steps, statistic), compare_rdms(rdms, exact, statistic)
+        )
+    own = compare_rdms(steps, exact, statistic)
+    assert own == pytest.approx(compare_rdms(exact, exact, statistic))
+    if statistic == "spearman":
+        assert own == pytest.approx(1.0)
+    test = mantel_test(exact, steps, statistic=statistic, seed=0)
+    assert test.p == test.smallest_p == pytest.approx(2 / 120)

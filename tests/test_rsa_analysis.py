@@ -20,6 +20,7 @@ from bidsface.figures import render_svg
 from bidsface.numerics.rdm_comparison import compare_rdms, mantel_test, noise_ceiling
 from bidsface.statistics import fdr, signed_rank_p
 from bidsface_emotion_cnn.rsa import Rsa, RsaOptions
+from bidsface_emotion_cnn.rsa_figures import rdm_figure
 from bidsface_emotion_cnn.rsa_group import resampled_over
 from bidsface_emotion_cnn.rsa_models import read_models
 from bidsface_emotion_cnn.rsa_participant import compare_models
@@ -218,12 +219,16 @@ def test_files_are_described_and_their_names_differ(found):
     assert {"kriegeskorte2008", "mantel1967", "kriegeskorte2006", "nichols2002"} <= set(
         found.citations
     )
-    assert found.summaries[0].frame.shape == (6, 5)
+    shown = found.summaries[0].frame
+    assert shown.shape == (6, 6)
+    by_model = shown.groupby("Model")["Smallest p"].unique()
+    assert by_model["affect"].tolist() == [0.00833]
+    assert by_model["groups"].tolist() == [0.1]
     assert "all 120 orders" in found.summaries[0].caption
 
 
 def test_results_do_not_depend_on_the_order_of_the_work(found, monkeypatch):
-    monkeypatch.setattr("bidsface.numerics.searchlight_rsa.CENTRES", 17)
+    monkeypatch.setattr("bidsface.numerics.sphere_rdms.CENTRES", 17)
     chosen = options(searchlight={"region": "everything", "radius": 3.0})
     again = analysis().participant(make_participant(reverse=True), chosen)
     for one, other in zip(found.maps, again.maps, strict=True):
@@ -423,7 +428,11 @@ def test_group_means_and_what_is_written(people, group):
     assert all(len(render_svg(figure.draw)) > 1000 for figure in group.figures)
     assert {"nili2014", "schutt2023", "stelzer2013", "wilcoxon1945"} <= set(group.citations)
     assert len(group.summaries) == 2
-    assert "8 participants, 5 classes" in group.summaries[0].caption
+    caption = group.summaries[0].caption
+    assert "8 participants, 5 classes" in caption
+    assert "(smallest: 0.00391 to 0.00781); p (classes)" in caption
+    assert "(smallest: 0.00833 to 0.1, by the model)" in caption
+    assert group.figures[-1].title == "RSA searchlight, task film, mean of 8 participants: groups"
 
 
 def test_group_searchlight(people, group):
@@ -460,6 +469,58 @@ def test_what_was_found_can_be_written(found, group, tmp_path):
     assert f"ses-a_task-film_{start}_desc-rsa_contrast-affect_stat-pfwe_statmap.nii.gz" in names
 
 
+def test_maps_on_other_grids_leave_the_group_its_regions(people):
+    """As in a study in the participants' own spaces."""
+    moved = []
+    for one in people[:3]:
+        grid = replace(GRID, affine=GRID.affine + 0.5 * len(moved) * np.eye(4)[[0, 1, 2, 2]])
+        maps = [_moved(item, grid) for item in one.maps]
+        moved.append(replace(one, maps=maps))
+    results = analysis().group(moved, options(**GROUP))
+    assert not results.maps
+    assert any("there are no maps of the group" in line for line in results.warnings)
+    assert not table(results, "scores").empty
+    assert "rsasearchlight" not in [figure.name for figure in results.figures]
+
+
+def _moved(item, grid):
+    def load(voxels):
+        if voxels.grid is not grid:
+            raise InputError("a.nii and b.nii lie on different grids")
+        return item.load(Voxels(GRID, voxels.index))
+
+    return replace(item, load=load, grid=lambda: grid)
+
+
+def test_titles_of_maps_count_the_people_who_have_them(people):
+    bare = replace(people[0], maps=())
+    results = analysis().group([bare, *people[1:4]], options(**GROUP))
+    titles = [figure.title for figure in results.figures]
+    assert titles[-1] == "RSA searchlight, task film, mean of 3 participants: groups"
+    assert "4 participants" in titles[0]
+
+
+def test_spheres_that_memory_does_not_hold_are_refused(people, monkeypatch):
+    monkeypatch.setattr("bidsface_emotion_cnn.rsa_memory.memory_bytes", lambda: 2**13)
+    chosen = options(searchlight={"region": "everything", "radius": 3.0})
+    message = "RDMs of 180 spheres with 10 pairs of 5 classes take .* use searchlight: null, a sm"
+    with pytest.raises(InputError, match=message):
+        analysis().participant(make_participant(), chosen)
+    results = analysis().group(people[:2], options(**GROUP))
+    assert any("spheres of 2 participants with 10" in line for line in results.warnings)
+    assert not table(results, "scores").empty
+
+
+def test_figures_of_rdms_with_unknown_pairs():
+    rdm = squareform(np.arange(1.0, 11))
+    rdm[1, 3] = rdm[3, 1] = np.nan
+    figure = rdm_figure({"some": rdm, "none": np.full((5, 5), np.nan)}, CLASSES, "1 - r")
+    assert figure.axes[0].images[0].get_clim() == (0.0, 10.0)
+    assert len(render_svg(figure)) > 1000
+    alone = rdm_figure({"none": np.full((5, 5), np.nan)}, CLASSES, "1 - r")
+    assert alone.axes[0].images[0].get_clim() == (0.0, 1.0)
+
+
 def test_group_is_the_same_again(people, group):
     again = analysis().group(people, options(**GROUP))
     for one, other in zip(group.tables, again.tables, strict=True):
@@ -484,15 +545,29 @@ def test_groups_share_classes_or_say_so(people):
     )
     results = analysis().group([*stored, store("09", lacking)], options(models={"affect": AFFECT}))
     assert list(results.matrices[0].frame) == ["anger", "joy", "love", "sadness"]
-    assert any("without fear" in line for line in results.warnings)
+    assert any("without fear (lacking in 09)" in line for line in results.warnings)
     other = analysis().participant(
         make_participant("10", classes=("fear", "joy", "love")), options(models={})
     )
-    apart = analysis().group([store("09", lacking), store("10", other)], options())
-    assert "share 2 classes" in apart.warnings[0]
-    assert analysis().group([store("11", Results())], options()).warnings == [
-        "no participant has RDMs of this analysis"
-    ]
+    with pytest.raises(InputError, match="share 2 classes"):
+        analysis().group([store("09", lacking), store("10", other)], options())
+    with pytest.raises(InputError, match="no participant has an RDM: wanted 3 classes"):
+        analysis().group([store("11", Results())], options())
+
+
+def test_a_participant_without_a_class_leaves_the_group_its_other_models(people):
+    """The first model cannot tell the classes apart that all participants have."""
+    models = {"joy": {"classes": [["joy"], ["anger", "fear", "love", "sadness"]]}, "affect": AFFECT}
+    lacking = make_participant("09", classes=("anger", "fear", "love", "sadness"))
+    own = analysis().participant(lacking, options(models=models))
+    assert set(table(own, "scores")["model_name"]) == {"affect"}
+    results = analysis().group([*people[:3], store("09", own)], options(models=models))
+    assert set(table(results, "scores")["model_name"]) == {"affect"}
+    assert any("model joy was left out, models.joy.classes" in one for one in results.warnings)
+    without = analysis().group(
+        [*people[:3], store("09", own)], options(models={"joy": models["joy"]})
+    )
+    assert [item.suffix for item in without.tables] == ["dissimilarities"]
 
 
 def test_group_without_models_or_intervals(people):
@@ -548,6 +623,18 @@ def test_a_matrix_file_is_read_by_its_names(tmp_path):
     assert [str(one) for one in analysis().files_used(options(models={"own": path}))] == [path]
 
 
+def test_a_matrix_file_of_the_data_set(tmp_path):
+    path = write(tmp_path / "model.tsv", RIGHT)
+    chosen = options(models={"own": "bids::model.tsv"})
+    own = Rsa("rsa", 1, bids_dir=tmp_path)
+    own.check(chosen, ["averages"], ["signal"])
+    assert [str(one) for one in own.files_used(chosen)] == [path]
+    results = own.participant(make_participant(), chosen)
+    assert any(f"model own was left out, {path}" in line for line in results.warnings)
+    with pytest.raises(RecipeError, match="there is no data set"):
+        analysis().check(chosen, ["averages"], ["signal"])
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -583,10 +670,33 @@ def test_models_must_know_the_classes_and_tell_them_apart():
         models["two"].rdm(CLASSES, "pearson")
     with pytest.raises(InputError, match=r"models.groups.classes: wanted dissimilarities that dif"):
         models["groups"].rdm(("fear", "love", "sadness"), "pearson")
-    with pytest.raises(InputError, match=r"models\.two\.columns"):
-        analysis().participant(
-            make_participant(), options(models={"two": {"columns": {"joy": 1, "fear": 2}}})
-        )
+
+
+def test_models_that_do_not_fit_a_participant_are_left_out():
+    two = {"columns": {"joy": 1, "fear": 2}}
+    results = analysis().participant(
+        make_participant(), options(models={"two": two, "affect": AFFECT}, partial=True)
+    )
+    scores = table(results, "scores")
+    assert set(scores["model_name"]) == {"affect"}
+    assert set(scores["given"]) == {"none"}
+    assert any("model two was left out, models.two.columns: wan" in one for one in results.warnings)
+    alone = analysis().participant(make_participant(), options(models={"two": two}))
+    assert [item.suffix for item in alone.tables] == ["dissimilarities"]
+
+
+def test_tasks_that_lack_the_classes_are_left_out():
+    rng = np.random.default_rng(0)
+    kinds = {
+        ("averages", "film"): task_samples(rng, 1.0),
+        ("averages", "faces"): task_samples(rng, 1.0, "faces", ("fear", "joy", "love")),
+    }
+    participant = MemoryParticipant("01", kinds, ("faces", "film"), ("averages",), REGIONS, False)
+    results = analysis().participant(participant, options(classes=["anger", "joy", "love"]))
+    assert {one.entities["task"] for one in results.tables} == {"film"}
+    assert any("left out, task faces: wanted the classes anger" in one for one in results.warnings)
+    with pytest.raises(InputError, match=r"task faces: .*; task film: wanted the classes disgust"):
+        analysis().participant(participant, options(classes=["disgust", "joy", "love"]))
 
 
 @pytest.mark.parametrize(
@@ -599,6 +709,10 @@ def test_models_must_know_the_classes_and_tell_them_apart():
         ({"models": {"a": {"classes": [["joy"]]}}}, "models"),
         ({"partial": True, "statistic": "kendall"}, "pearson or spearman, found kendall"),
         ({"partial": True, "models": {"affect": AFFECT}}, "two models at least"),
+        ({"statistic": "cosine"}, "cosine is for dissimilarity: crossnobis, found euclidean"),
+        ({"statistic": "cosine", "dissimilarity": "correlation"}, "found correlation"),
+        ({"counts": "some"}, "counts"),
+        ({"draws": 0}, "draws"),
         ({"classes": ["joy", "fear"]}, "at least three"),
         ({"searchlight": {"radius": 0}}, "radius"),
         ({"permutations": 0}, "permutations"),
@@ -630,3 +744,4 @@ def test_regions_that_are_read():
     assert analysis().regions_used(options(regions=["a"], searchlight={})) is None
     assert options(dissimilarity="crossnobis").normalization == "shrinkage"
     assert options().normalization == "none"
+    assert options(statistic="cosine", dissimilarity="crossnobis").statistic == "cosine"

@@ -1,5 +1,6 @@
 """RDMs of spheres against loops over spheres, and the tests of their similarity to models."""
 
+import tracemalloc
 from itertools import permutations
 
 import numpy as np
@@ -7,15 +8,12 @@ import pytest
 from scipy.spatial.distance import pdist, squareform
 
 from bidsface.numerics import searchlight_rsa
+from bidsface.numerics import sphere_rdms as rdms_of_spheres
 from bidsface.numerics.dissimilarity import correlation_rdm, crossnobis_rdm, euclidean_rdm
 from bidsface.numerics.neighbourhoods import Spheres
 from bidsface.numerics.rdm_comparison import compare_rdms, mantel_test
-from bidsface.numerics.searchlight_rsa import (
-    all_sphere_rdms,
-    sphere_model_test,
-    sphere_rdms,
-    sphere_similarities,
-)
+from bidsface.numerics.searchlight_rsa import sphere_model_test, sphere_similarities
+from bidsface.numerics.sphere_rdms import all_sphere_rdms, sphere_rdms
 
 SHAPE = (5, 4, 4)
 INDEX = np.flatnonzero(np.random.default_rng(0).random(80) < 0.8)
@@ -49,10 +47,43 @@ def test_rdms_equal_those_of_every_sphere(name, function, n_folds, monkeypatch):
         patterns[0, 2] = np.nan
     found = sphere_rdms(SPHERES, patterns, name)
     expected = np.stack([function(patterns[..., own]) for own in members()])
-    monkeypatch.setattr(searchlight_rsa, "CENTRES", 7)
+    monkeypatch.setattr(rdms_of_spheres, "CENTRES", 7)
+    monkeypatch.setattr(rdms_of_spheres, "PAIRS", 3)
     np.testing.assert_allclose(all_sphere_rdms(found), expected, atol=1e-11)
     some = np.array([3, 0, 9])
     np.testing.assert_allclose(found(some), expected[some], atol=1e-11)
+    short = all_sphere_rdms(found, dtype=np.float32)
+    assert short.dtype == np.float32
+    np.testing.assert_allclose(short, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["correlation", "euclidean"])
+def test_rdms_of_several_draws_are_their_mean(name):
+    draws = [make_patterns(seed) for seed in range(3)]
+    found = all_sphere_rdms(sphere_rdms(SPHERES, draws, name))
+    each = [all_sphere_rdms(sphere_rdms(SPHERES, own, name)) for own in draws]
+    np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-12)
+
+
+def test_many_conditions_take_little_memory_beside_their_rdms(monkeypatch):
+    """4,005 pairs: no array of all voxels and pairs but the one that is returned."""
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(rdms_of_spheres, "CENTRES", 128)
+    index = np.arange(10 * 10 * 10)
+    spheres = Spheres.of((10, 10, 10), np.diag([3.0, 3.0, 3.0, 1.0]), index, 3.1)
+    found = sphere_rdms(spheres, rng.standard_normal((90, len(index))), "euclidean")
+    tracemalloc.start()
+    try:
+        whole = all_sphere_rdms(found, dtype=np.float32)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert whole.nbytes == 4 * len(index) * 4005
+    assert peak < 1.8 * whole.nbytes
+    where = 555
+    own = spheres.members(np.array([where]))[0]
+    expected = euclidean_rdm(found.patterns[0][own].T)
+    np.testing.assert_allclose(whole[where], expected, rtol=1e-5)
 
 
 def test_spheres_of_one_voxel_have_no_correlation():
@@ -86,7 +117,8 @@ def test_one_participant_is_tested_as_by_mantel(monkeypatch):
     expected = [(largest >= one.r - 1e-12).mean() for one in each]
     np.testing.assert_allclose(found.p_fwe, expected)
     assert found.smallest_p == 1 / 120
-    monkeypatch.setattr(searchlight_rsa, "VALUES", 300)  # pieces of 30 orders and 10 spheres
+    monkeypatch.setattr(searchlight_rsa, "PERMUTED", 300)  # pieces of 30 orders and 10 spheres
+    monkeypatch.setattr(searchlight_rsa, "VALUES", 300)
     again = sphere_model_test([rdms], MODEL, n_permutations=120, seed=0)
     np.testing.assert_array_equal(found.p_fwe, again.p_fwe)
     np.testing.assert_array_equal(found.p, again.p)
@@ -130,6 +162,7 @@ def test_groups_with_orders_of_their_own(monkeypatch):
     )
     np.testing.assert_allclose(found.p, (1 + (null >= found.statistic - 1e-12).sum(axis=0)) / 61)
     np.testing.assert_allclose(found.largest, null.max(axis=1))
+    monkeypatch.setattr(searchlight_rsa, "PERMUTED", 130)
     monkeypatch.setattr(searchlight_rsa, "VALUES", 130)
     again = sphere_model_test(group, MODEL, n_permutations=60, seed=5, shared=False)
     np.testing.assert_array_equal(found.p_fwe, again.p_fwe)

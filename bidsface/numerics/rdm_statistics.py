@@ -23,6 +23,9 @@ FEWEST_PAIRS = 3
 FLAT = 1e-12
 """RDMs whose dissimilarities differ by less, relative to their size, are all the same."""
 
+DIGITS = 12
+"""Digits of dissimilarities, relative to the largest, that ranks see."""
+
 
 @dataclass(frozen=True)
 class Statistic:
@@ -160,9 +163,14 @@ def _centred(values: Floats) -> Floats:
 
 
 def _ranks(values: Floats) -> Floats:
-    """Return mean ranks; missing values have none."""
+    """Return mean ranks; missing values have none.
+
+    Distances of equal steps, such as 0.1 to 0.2 and 0.2 to 0.3, differ by rounding, and are ties.
+    """
     missing = np.isnan(values)
-    ranks = stats.rankdata(np.where(missing, np.inf, values), axis=-1)
+    largest = np.abs(np.where(missing, 0.0, values)).max(axis=-1, keepdims=True, initial=0.0)
+    rounded = np.round(values / np.where(largest > 0, largest, 1.0), DIGITS)
+    ranks = stats.rankdata(np.where(missing, np.inf, rounded), axis=-1)
     return np.where(missing, np.nan, ranks)
 
 

@@ -1,17 +1,15 @@
-"""RDMs of all spheres of a mask, and their similarity to models, as sparse and dense products."""
+"""Similarity of the RDMs of all spheres of a mask to models, in blocks of spheres and orders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
-from bidsface.numerics.dissimilarity import count_conditions, pairs_of
+from bidsface.numerics.dissimilarity import count_conditions
 from bidsface.numerics.map_tests import MapTest, Run, blocks
-from bidsface.numerics.neighbourhoods import Spheres
 from bidsface.numerics.rdm_statistics import (
     FEWEST_PAIRS,
     STATISTICS,
@@ -27,65 +25,15 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 CENTRES = 2048
-"""Spheres of one piece of work."""
+"""Spheres whose similarity is computed at once."""
 
 VALUES = 2**21
 """Permuted similarities that a piece of work holds at once."""
 
-
-@dataclass(frozen=True, eq=False)
-class SphereRdms:
-    """RDMs of spheres from sums, over the voxels of each sphere, of what every voxel has.
-
-    Attributes
-    ----------
-    spheres : Spheres
-    terms : ndarray of shape (n_voxels, n_terms)
-    finish : callable
-        From sums (n_spheres, n_terms) and sizes (n_spheres, 1) to RDMs (n_spheres, n_pairs).
-    """
-
-    spheres: Spheres
-    terms: Floats
-    finish: Callable[[Floats, Floats], Floats]
-
-    def __call__(self, centres: Indices) -> Floats:
-        """Return the RDMs around some voxels, (n_centres, n_pairs); NaN where there is none."""
-        members = self.spheres.members(centres)
-        inside = members < self.spheres.n_voxels
-        starts = np.concatenate([[0], inside.sum(axis=1).cumsum()])
-        shape = (len(centres), self.spheres.n_voxels)
-        sphere = csr_array((np.ones(starts[-1]), members[inside], starts), shape=shape)
-        return self.finish(np.asarray(sphere @ self.terms), np.diff(starts)[:, None].astype(float))
-
-
-def sphere_rdms(spheres: Spheres, patterns: ArrayLike, dissimilarity: str) -> SphereRdms:
-    """Return the RDMs of all spheres, to be computed where they are asked for.
-
-    They are those of `bidsface.numerics.dissimilarity` of the voxels of each sphere. Of the
-    correlation of two patterns a sphere only needs sums over its voxels: of every pattern, its
-    square, and the products of pairs; squared distances and cross-validated ones are sums over
-    voxels by themselves.
-
-    Parameters
-    ----------
-    spheres : Spheres
-    patterns : array of shape (n_conditions, n_voxels)
-        ``crossnobis``: (n_folds, n_conditions, n_voxels). Divide voxels by the standard deviation
-        of their noise before; a covariance of its own for every sphere is not offered.
-    dissimilarity : {"correlation", "euclidean", "crossnobis"}
-    """
-    terms, finish = TERMS[dissimilarity](np.asarray(patterns, np.float64))
-    return SphereRdms(spheres, terms, finish)
-
-
-def all_sphere_rdms(found: SphereRdms, run: Run = map) -> Floats:
-    """Return the RDMs of all spheres, (n_voxels, n_pairs).
-
-    ``run`` applies a function to items, in threads where it wants to.
-    """
-    parts = list(blocks(found.spheres.n_voxels, CENTRES))
-    return np.concatenate(list(run(lambda part: found(np.arange(part.start, part.stop)), parts)))
+PERMUTED = 2**24
+"""Numbers of permuted models that are held at once. Vectors of the spheres are made anew for every
+piece of orders, rather than held for all spheres, so pieces have to be large.
+"""
 
 
 def sphere_model_test(
@@ -135,7 +83,7 @@ def sphere_model_test(
     observed = np.mean([sphere_similarities(one, hypothesis, statistic) for one in rdms], axis=0)
     exceeding, same = np.zeros(len(observed)), 0
     largest: list[Floats] = []
-    size = max(1, VALUES // (len(vector) * (1 if together else len(rdms))))
+    size = max(1, PERMUTED // (len(vector) * (1 if together else len(rdms))))
     if together:
         pieces = _shared_orders(n_conditions, n_permutations, seed, size)
     else:
@@ -241,56 +189,3 @@ def sphere_similarities(rdms: NDArray[np.floating], models: ArrayLike, statistic
         np.nan_to_num(own.vectors(rdms[some])) @ vectors.T for some in blocks(len(rdms), CENTRES)
     ]
     return np.concatenate(parts)
-
-
-Terms = tuple[Floats, Callable[[Floats, Floats], Floats]]
-
-
-def _correlation_terms(patterns: Floats) -> Terms:
-    """Return sums of patterns, of squares and of products; and 1 - r of them."""
-    n = len(patterns)
-    rows, columns = pairs_of(n)
-    # A level that all voxels share drops out, but costs digits.
-    centred = patterns - patterns.mean(axis=1, keepdims=True)
-    terms = np.concatenate([centred, centred**2, centred[rows] * centred[columns]]).T
-
-    def finish(sums: Floats, sizes: Floats) -> Floats:
-        total, squares, products = np.split(sums, [n, 2 * n], axis=1)
-        variances = squares - total**2 / sizes
-        covariances = products - total[:, rows] * total[:, columns] / sizes
-        # Rounding leaves a little of patterns that do not vary within a sphere.
-        flat = variances <= 1e-12 * squares
-        scale = np.sqrt(np.where(flat, np.nan, variances))
-        return np.asarray(1.0 - covariances / (scale[:, rows] * scale[:, columns]))
-
-    return np.ascontiguousarray(terms), finish
-
-
-def _mean(sums: Floats, sizes: Floats) -> Floats:
-    return sums / sizes
-
-
-def _euclidean_terms(patterns: Floats) -> Terms:
-    rows, columns = pairs_of(len(patterns))
-    return np.ascontiguousarray(((patterns[rows] - patterns[columns]) ** 2).T), _mean
-
-
-def _crossnobis_terms(patterns: Floats) -> Terms:
-    """Return, per voxel and pair, the mean product of differences in two different folds."""
-    rows, columns = pairs_of(patterns.shape[1])
-    differences = patterns[:, rows] - patterns[:, columns]
-    known = np.asarray(~np.isnan(differences).any(axis=2))
-    differences = np.where(known[..., None], differences, 0.0)
-    n = known.sum(axis=0)[:, None]
-    products = differences.sum(axis=0) ** 2 - (differences**2).sum(axis=0)
-    usable = n > 1
-    mean = np.divide(products, n * (n - 1), out=np.full_like(products, np.nan), where=usable)
-    return np.ascontiguousarray(mean.T), _mean
-
-
-TERMS: Mapping[str, Callable[[Floats], Terms]] = {
-    "correlation": _correlation_terms,
-    "euclidean": _euclidean_terms,
-    "crossnobis": _crossnobis_terms,
-}
-"""What every voxel adds to the RDM of a sphere, and what is made of the sums."""

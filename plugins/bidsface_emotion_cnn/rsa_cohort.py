@@ -19,6 +19,12 @@ NOT_IN_NAMES = ("sub", "desc", "label", "stat", "contrast", "space", "res")
 """Entities that the writer sets, or that are set anew."""
 
 
+NOBODY = (
+    f"no participant has an RDM: wanted {FEWEST_CLASSES} classes at least in the samples of a "
+    "task, and a region whose voxels vary; the reports of the participants say what was found"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class RegionRdms:
     """RDMs of one region.
@@ -67,7 +73,7 @@ def read_cohorts(participants: Sequence[ParticipantResults]) -> tuple[list[Cohor
     cohorts: list[Cohort] = []
     notes: list[str] = []
     if table.empty:
-        return [], ["no participant has RDMs of this analysis"]
+        return [], [NOBODY]
     for task, rows in table.groupby("task_name", sort=False):
         one = _cohort(str(task), rows, entities[str(task)])
         if isinstance(one, str):
@@ -110,10 +116,11 @@ def _read(
 def _cohort(task: str, rows: pd.DataFrame, entities: Sequence[Entities]) -> Cohort | str:
     """Return the RDMs of a task, or why there are none."""
     labels = tuple(dict.fromkeys(rows["participant_id"]))
-    own = [
-        set(part["class_1"]) | set(part["class_2"]) for _, part in rows.groupby("participant_id")
-    ]
-    common, every = set.intersection(*own), set.union(*own)
+    own = {
+        str(label): set(part["class_1"]) | set(part["class_2"])
+        for label, part in rows.groupby("participant_id", sort=False)
+    }
+    common, every = set.intersection(*own.values()), set.union(*own.values())
     classes = tuple(sorted(common))
     if len(classes) < FEWEST_CLASSES:
         return (
@@ -121,10 +128,11 @@ def _cohort(task: str, rows: pd.DataFrame, entities: Sequence[Entities]) -> Coho
             f"({', '.join(classes) or 'none'}), {FEWEST_CLASSES} at least are needed"
         )
     notes: list[str] = []
-    if every > common:
+    for name in sorted(every - common):
+        lacking = ", ".join(label for label, having in own.items() if name not in having)
         notes.append(
-            f"task {task}: only classes that all participants have were used, without "
-            f"{', '.join(sorted(every - common))}"
+            f"task {task}: only classes that all participants have were used, without {name} "
+            f"(lacking in {lacking})"
         )
     regions = tuple(_regions(rows, classes))
     for region in regions:

@@ -35,14 +35,15 @@ def rdm_figure(rdms: Mapping[str, Floats], classes: Sequence[str], label: str) -
     Parameters
     ----------
     rdms : mapping of str to ndarray of shape (n_classes, n_classes)
-        By region.
+        By region; NaN for pairs that are not known.
     classes : sequence of str
     label : str
         Of the colour bar.
     """
     shown = dict(list(rdms.items())[:MOST_PANELS])
     every = np.concatenate([own[~np.eye(len(own), dtype=bool)] for own in shown.values()])
-    low, high = min(0.0, float(every.min())), float(every.max())
+    known = every[np.isfinite(every)]
+    low, high = float(known.min(initial=0.0)), float(known.max() if len(known) else 1.0)
     with style():
         figure, axes = _grid(len(shown), 0.25 + 0.07 * max(map(len, classes)))
         for number, (ax, (name, rdm)) in enumerate(zip(axes, shown.items(), strict=True)):

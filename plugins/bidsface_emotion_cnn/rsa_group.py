@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bidsface.analysis import Entities, ParticipantResults, Results
+from bidsface.errors import InputError
 from bidsface.numerics.dissimilarity import count_conditions
 from bidsface.numerics.map_tests import Run
 from bidsface.numerics.rdm_bootstrap import Over
@@ -21,7 +23,7 @@ from bidsface_emotion_cnn.rsa import RsaOptions
 from bidsface_emotion_cnn.rsa_cohort import Cohort, RegionRdms, read_cohorts
 from bidsface_emotion_cnn.rsa_group_maps import GroupSpheres, find_group_spheres, group_maps_of
 from bidsface_emotion_cnn.rsa_group_scores import difference_rows, score_rows, similarities_of
-from bidsface_emotion_cnn.rsa_models import ModelRdm, read_models
+from bidsface_emotion_cnn.rsa_models import ModelRdm, read_models, usable_models
 
 Floats = NDArray[np.float64]
 Seeds = Callable[..., np.random.SeedSequence]
@@ -71,6 +73,7 @@ def rsa_group(
     options: RsaOptions,
     seed: Seeds,
     run: Run = map,
+    bids_dir: Path | None = None,
 ) -> Results:
     """Average RDMs over participants, and test models.
 
@@ -82,14 +85,18 @@ def rsa_group(
         Random stream of some names.
     run : callable
         Applies a function to items, on several processors where it wants to.
+    bids_dir : Path or None
+        Where files of models may lie.
 
     Raises
     ------
     InputError
-        If a model lacks classes, or maps lie on different grids.
+        If no participant has an RDM, or they share too few classes.
     """
-    models = read_models(options)
+    models = read_models(options, bids_dir)
     cohorts, notes = read_cohorts(participants)
+    if not cohorts:
+        raise InputError("; ".join(notes))
     found = []
     for cohort in cohorts:
         one, said = _analyse_task(participants, cohort, models, options, seed, run)
@@ -106,10 +113,11 @@ def _analyse_task(
     seed: Seeds,
     run: Run,
 ) -> tuple[GroupTask, list[str]]:
-    expected = {name: own.rdm(cohort.classes, options.statistic) for name, own in models.items()}
-    spheres, notes = find_group_spheres(
+    expected, notes = usable_models(models, cohort.classes, options.statistic, cohort.task)
+    spheres, said = find_group_spheres(
         participants, cohort, expected, options, lambda *keys: seed(cohort.task, *keys), run
     )
+    notes.extend(said)
     resampled = resampled_over(len(cohort.labels), len(cohort.classes), options)
     rows: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
@@ -187,8 +195,6 @@ def _results(
     notes: Sequence[str],
     options: RsaOptions,
 ) -> Results:
-    if not found:
-        return Results(warnings=list(dict.fromkeys(notes)))
     with_spheres = [one.spheres for one in found if one.spheres is not None]
     resampled = next((one.resampled for one in found if one.resampled is not None), None)
     methods = rsa_text.group_methods(options, resampled, bool(with_spheres))

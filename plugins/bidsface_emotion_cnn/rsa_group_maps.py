@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.analysis import Entities, Map, ParticipantResults, StoredMap, Voxels
+from bidsface.errors import InputError
+from bidsface.numerics.dissimilarity import count_conditions
 from bidsface.numerics.map_tests import MapTest, Run
 from bidsface.numerics.rdm_statistics import STATISTICS
 from bidsface.numerics.searchlight_rsa import sphere_model_test
 from bidsface_emotion_cnn.rsa import RsaOptions
 from bidsface_emotion_cnn.rsa_cohort import Cohort, shared
 from bidsface_emotion_cnn.rsa_maps import RDMS, SIZES, model_maps, pair_names
+from bidsface_emotion_cnn.rsa_memory import refuse_too_large
 
 Floats = NDArray[np.float64]
 
@@ -57,18 +60,29 @@ def find_group_spheres(
     Returns
     -------
     spheres : GroupSpheres or None
-        None without a searchlight, models or voxels that all participants have.
+        None without a searchlight, models or voxels that all participants have, such as in a study
+        in the participants' own spaces.
     notes : list of str
     """
     light = options.searchlight
+    pairs = pair_names(cohort.classes)
     present = {one.key: _maps(one, cohort.task) for one in participants}
-    maps = {key: own for key, own in present.items() if RDMS in own and SIZES in own}
+    maps = {
+        key: own
+        for key, own in present.items()
+        if RDMS in own and SIZES in own and set(pairs) <= set(own[RDMS].volumes)
+    }
     if light is None or not models or not maps:
         return None, []
-    voxels, notes = _common_voxels(maps, cohort.task)
+    try:
+        voxels, notes = _common_voxels(maps, cohort.task)
+        most = max(count_conditions(len(own[RDMS].volumes)) for own in maps.values())
+        refuse_too_large(len(voxels.index), voxels.grid, most, len(maps))
+    except InputError as error:
+        # Regions need no common grid, nor much memory: their results stay.
+        return None, [f"task {cohort.task}: there are no maps of the group, {error}"]
     if not len(voxels.index):
         return None, [f"task {cohort.task}: there is no sphere that all participants have", *notes]
-    pairs = pair_names(cohort.classes)
     rdms = [_load(own[RDMS], pairs, voxels) for own in maps.values()]
     tests = {
         name: sphere_model_test(

@@ -37,7 +37,7 @@ def group_figures(
     participants: Sequence[ParticipantResults], found: GroupTask, options: RsaOptions
 ) -> Iterator[Figure]:
     """Yield mean RDMs, places of classes, similarity with models, and maps of spheres."""
-    people = f"{len(found.labels)} participant{'s' * (len(found.labels) > 1)}"
+    people = _people(found.labels)
     means = {one.name: one.rdms.mean(axis=0) for one in found.regions}
     if means:
         title = f"Mean RDMs, task {found.task}, {people}"
@@ -50,10 +50,15 @@ def group_figures(
         spheres = found.spheres
         background = mean_background(participants, spheres.voxels.grid)
         for model, test in spheres.tests.items():
-            title = f"RSA searchlight, task {found.task}, mean of {people}: {model}"
+            whose = f"mean of {_people(spheres.labels)}"
+            title = f"RSA searchlight, task {found.task}, {whose}: {model}"
             entities = {**spheres.entities, "contrast": model}
             words = (title, spheres.where)
             yield sphere_figure(test, spheres.voxels, words, entities, options, background)
+
+
+def _people(labels: Sequence[str]) -> str:
+    return f"{len(labels)} participant{'s' * (len(labels) > 1)}"
 
 
 def _models(found: GroupTask, options: RsaOptions) -> Figure:
@@ -106,14 +111,13 @@ def group_summaries(found: GroupTask, options: RsaOptions) -> Iterator[Summary]:
         "ceiling_low": "Ceiling low",
         "ceiling_high": "Ceiling high",
     }
-    row = found.scores.iloc[0]
     several = len(found.labels) > 1
-    people = f"{len(found.labels)} participant{'s' * several}, {len(found.classes)} classes"
-    reach = f" (smallest: {row['p_min']:.3g})" if several else ""
+    people = f"{_people(found.labels)}, {len(found.classes)} classes"
+    reach = f" (smallest: {_range(found.scores['p_min'])})" if several else ""
     caption = (
         f"{people}. p: Wilcoxon test of the participants' similarities against 0{reach}; p "
         "(classes): the model's classes permuted for all participants (smallest: "
-        f"{row['p_classes_min']:.3g})."
+        f"{_range(found.scores['p_classes_min'])}, by the model)."
     )
     yield Summary(f"Models, task {found.task}", _rounded(shown, names), caption)
     if not found.comparisons.empty:
@@ -132,6 +136,12 @@ def group_summaries(found: GroupTask, options: RsaOptions) -> Iterator[Summary]:
             _rounded(found.comparisons, names),
             "p: two-tailed Wilcoxon test of the participants' differences.",
         )
+
+
+def _range(values: pd.Series) -> str:
+    """Return the least and the largest number of a column, or the one that all are."""
+    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _rounded(frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def similarities_of(
         (name, ALONE): compare_rdms(rdms, model, options.statistic)
         for name, model in models.items()
     }
-    if options.partial:
+    if options.partial and len(models) > 1:
         for name, model in models.items():
             others = np.stack([own for key, own in models.items() if key != name])
             found[name, GIVEN_OTHERS] = partial_similarities(rdms, model, others, options.statistic)

@@ -15,9 +15,11 @@ from bidsface.errors import InputError
 from bidsface.numerics.map_tests import MapTest
 from bidsface.numerics.neighbourhoods import Spheres
 from bidsface.numerics.rdm_statistics import STATISTICS
-from bidsface.numerics.searchlight_rsa import all_sphere_rdms, sphere_model_test, sphere_rdms
+from bidsface.numerics.searchlight_rsa import sphere_model_test
+from bidsface.numerics.sphere_rdms import all_sphere_rdms, sphere_rdms
 from bidsface_emotion_cnn.rsa import RsaOptions, RsaSearchlight
-from bidsface_emotion_cnn.rsa_patterns import Design, region_patterns
+from bidsface_emotion_cnn.rsa_memory import refuse_too_large
+from bidsface_emotion_cnn.rsa_patterns import Design, region_patterns, varying
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +69,7 @@ def pair_names(classes: Sequence[str]) -> list[str]:
 def find_spheres(
     participant: Participant,
     samples: Samples,
-    design: Design,
+    designs: Sequence[Design],
     models: Mapping[str, Floats],
     options: RsaOptions,
     seed: np.random.SeedSequence,
@@ -78,7 +80,8 @@ def find_spheres(
     ----------
     participant : Participant
     samples : Samples
-    design : Design
+    designs : sequence of Design
+        Of several, the mean RDM is used.
     models : mapping of str to ndarray of shape (n_pairs,)
     options : RsaOptions
     seed : SeedSequence
@@ -87,24 +90,28 @@ def find_spheres(
     Raises
     ------
     InputError
-        If the region was not found, or has no voxel that varies.
+        If the region was not found, has no voxel that varies, or its RDMs do not fit into memory.
     """
     light = options.searchlight
     if light is None:
         return None
     region = _find_region(participant, light)
     noise = "none" if options.normalization == "none" else "diagonal"
-    own = region_patterns(samples.X, region.columns, design, options, noise)
-    if not own.varies.any():
+    columns = varying(samples.X, region.columns, designs, noise)
+    if not len(columns):
         raise InputError(
             f"sub-{participant.label}: no voxel of {region.name} varies over the samples"
         )
-    voxels = participant.voxels.take(region.columns[own.varies])
+    voxels = participant.voxels.take(columns)
     grid = voxels.grid
+    refuse_too_large(len(columns), grid, len(designs[0].classes))
+    drawn = [region_patterns(samples.X, columns, own, options, noise).whitened for own in designs]
+    patterns = drawn[0] if len(drawn) == 1 else np.stack(drawn)
     spheres = Spheres.of(grid.shape, grid.affine, voxels.index, light.radius)
-    found = sphere_rdms(spheres, own.whitened, options.dissimilarity)
+    found = sphere_rdms(spheres, patterns, options.dissimilarity)
     # Single precision is what is written, and what the group level reads.
-    rdms = np.nan_to_num(all_sphere_rdms(found, participant.map)).astype(np.float32)
+    rdms = np.asarray(all_sphere_rdms(found, participant.map, np.float32), np.float32)
+    np.nan_to_num(rdms, copy=False)
     tests = {
         name: sphere_model_test(
             [rdms],
@@ -121,7 +128,7 @@ def find_spheres(
         light.radius,
         voxels,
         spheres.sizes(),
-        design.classes,
+        designs[0].classes,
         rdms,
         tests,
         samples.entities,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.errors import InputError
+from bidsface.files import located
 from bidsface.numerics.dissimilarity import pairs_of
 from bidsface.numerics.rdm_statistics import STATISTICS
 from bidsface_emotion_cnn.rsa import CategoryModel, FeatureModel, RsaOptions, values_of
@@ -63,20 +64,45 @@ class ModelRdm:
         return rdm
 
 
-def read_models(options: RsaOptions) -> dict[str, ModelRdm]:
+def usable_models(
+    models: Mapping[str, ModelRdm], classes: Sequence[str], statistic: str, task: str
+) -> tuple[dict[str, Floats], list[str]]:
+    """Return the dissimilarities that models expect of some classes, and notes on the others.
+
+    A model that lacks one of the classes, or cannot tell them apart, is left out.
+    """
+    found: dict[str, Floats] = {}
+    notes: list[str] = []
+    for name, own in models.items():
+        try:
+            found[name] = own.rdm(classes, statistic)
+        except InputError as error:
+            notes.append(f"task {task}: model {name} was left out, {error}")
+    return found, notes
+
+
+def read_models(options: RsaOptions, bids_dir: Path | None = None) -> dict[str, ModelRdm]:
     """Return the models of a recipe by name.
+
+    Parameters
+    ----------
+    options : RsaOptions
+    bids_dir : Path or None
+        The data set, which paths that begin with `bids::` lie in.
 
     Raises
     ------
     InputError
         If a file is not a matrix of dissimilarities.
+    RecipeError
+        If a file should lie in the data set, and there is none.
     """
-    return {name: _model(name, model) for name, model in options.models.items()}
+    return {name: _model(name, model, bids_dir) for name, model in options.models.items()}
 
 
-def _model(name: str, model: str | FeatureModel | CategoryModel) -> ModelRdm:
+def _model(name: str, model: str | FeatureModel | CategoryModel, bids_dir: Path | None) -> ModelRdm:
     if isinstance(model, str):
-        path = Path(model).expanduser()
+        path = located(model, bids_dir)
         classes, matrix = read_matrix(path)
         return ModelRdm(name, str(path), classes, matrix)
     if isinstance(model, FeatureModel):

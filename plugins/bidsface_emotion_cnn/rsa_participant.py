@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.analysis import Entities, Participant, Region, Results, Samples, usable_tasks
 from bidsface.errors import InputError
+from bidsface.numerics.dissimilarity import pairs_of
 from bidsface.numerics.rdm_comparison import MantelTest, mantel_test, partial_mantel_test
 from bidsface_emotion_cnn import rsa_report, rsa_tables, rsa_text
 from bidsface_emotion_cnn.rsa import RsaOptions
+from bidsface_emotion_cnn.rsa_draws import drawn_designs
 from bidsface_emotion_cnn.rsa_maps import SphereMaps, background_map, find_spheres, maps_of
-from bidsface_emotion_cnn.rsa_models import ModelRdm, read_models
-from bidsface_emotion_cnn.rsa_patterns import Design, make_design, region_patterns
+from bidsface_emotion_cnn.rsa_models import ModelRdm, read_models, usable_models
+from bidsface_emotion_cnn.rsa_patterns import Design, make_design, mean_rdm, varying
+from bidsface_emotion_cnn.rsa_volumes import labelled_samples
+from bidsface_emotion_cnn.volume_labels import read_label_sources
 
 Floats = NDArray[np.float64]
 Seeds = Callable[..., np.random.SeedSequence]
@@ -68,7 +73,9 @@ class TaskRdms:
     entities: Entities
 
 
-def rsa_participant(participant: Participant, options: RsaOptions, seed: Seeds) -> Results:
+def rsa_participant(
+    participant: Participant, options: RsaOptions, seed: Seeds, bids_dir: Path | None = None
+) -> Results:
     """Compute RDMs of a participant's tasks and compare them with the models.
 
     Parameters
@@ -76,30 +83,57 @@ def rsa_participant(participant: Participant, options: RsaOptions, seed: Seeds) 
     participant : Participant
     options : RsaOptions
     seed : callable
-        Random stream of some names.
+        Random stream of some names, the participant's label among them where it is their own.
+    bids_dir : Path or None
+        Where files of models and of observers may lie.
 
     Raises
     ------
     InputError
-        If the participant lacks the tasks, the regions or classes, or a model cannot be used.
+        If the participant lacks the regions, or no task has the classes that are wanted.
+    RecipeError
+        If volumes are to be labelled, and the data are no time series.
     """
-    models = read_models(options)
+    models = read_models(options, bids_dir)
     regions = list(participant.select_regions(options.regions))
     if not regions:
         raise InputError(f"sub-{participant.label}: none of the wanted regions was found")
     found: list[TaskRdms] = []
+    unusable: list[str] = []
     tasks, notes = usable_tasks(participant, options.tasks, "analysed")
+    find_samples = _source_of_samples(participant, options, seed, bids_dir)
+    own_seed = partial(seed, participant.label)
     for task in tasks:
-        samples = participant.samples(options.samples or participant.sample_names[0], task)
-        design, said = make_design(samples, task, options)
+        try:
+            samples, of_labels = find_samples(task)
+            notes.extend(of_labels)
+            design, said = make_design(samples, task, options)
+        except InputError as error:
+            unusable.append(str(error))
+            continue
         notes.extend(said)
         if design is not None:
             one, more = _analyse_task(
-                participant, (task, samples, design), regions, models, options, seed
+                participant, (task, samples, design), regions, models, options, own_seed
             )
             found.append(one)
             notes.extend(more)
-    return _results(participant, found, notes, options)
+    if unusable and not found:
+        raise InputError("; ".join([*unusable, *notes]))
+    left_out = [f"left out, {why}" for why in unusable]
+    return _results(participant, found, [*left_out, *notes], options)
+
+
+def _source_of_samples(
+    participant: Participant, options: RsaOptions, seed: Seeds, bids_dir: Path | None
+) -> Callable[[str], tuple[Samples, list[str]]]:
+    """Return what finds the samples of a task, and notes on them."""
+    labels = options.labels
+    if labels is None:
+        name = options.samples or participant.sample_names[0]
+        return lambda task: (participant.samples(name, task), [])
+    annotations = read_label_sources(labels, bids_dir)
+    return lambda task: labelled_samples(participant, task, labels, annotations, seed("labels"))
 
 
 def _analyse_task(
@@ -111,15 +145,17 @@ def _analyse_task(
     seed: Seeds,
 ) -> tuple[TaskRdms, list[str]]:
     task, samples, design = data
-    expected = {name: own.rdm(design.classes, options.statistic) for name, own in models.items()}
+    expected, notes = usable_models(models, design.classes, options.statistic, task)
+    designs, said = drawn_designs(design, task, options, seed(task, "draws"))
+    notes.extend(said)
     # Regions share the orders of the classes.
-    analyse = partial(_region_rdm, samples, design, expected, options, seed(task, "orders"))
+    analyse = partial(_region_rdm, samples, designs, expected, options, seed(task, "orders"))
     found = list(participant.map(analyse, regions))
-    notes = [f"task {task}: {note}" for _, own in found for note in own]
+    notes.extend(f"task {task}: {note}" for _, own in found for note in own)
     spheres = None
     if options.searchlight is not None:
         spheres = find_spheres(
-            participant, samples, design, expected, options, seed(task, "spheres")
+            participant, samples, designs, expected, options, seed(task, "spheres")
         )
     kept = [one for one, _ in found if np.isfinite(one.rdm).all()]
     return TaskRdms(task, design.classes, kept, expected, spheres, samples.entities), notes
@@ -127,28 +163,27 @@ def _analyse_task(
 
 def _region_rdm(
     samples: Samples,
-    design: Design,
+    designs: Sequence[Design],
     models: Mapping[str, Floats],
     options: RsaOptions,
     seed: np.random.SeedSequence,
     region: Region,
 ) -> tuple[RegionRdm, list[str]]:
-    n_pairs = len(design.classes) * (len(design.classes) - 1) // 2
+    rdm = np.full(len(pairs_of(len(designs[0].classes))[0]), np.nan)
+    columns = varying(samples.X, region.columns, designs, options.normalization)
     try:
-        own = region_patterns(samples.X, region.columns, design, options, options.normalization)
-        rdm = own.rdm(options.dissimilarity) if own.varies.any() else np.full(n_pairs, np.nan)
+        if len(columns):
+            rdm = mean_rdm(samples.X, columns, designs, options)
     except ValueError as error:
-        return RegionRdm(region.name, 0, np.full(n_pairs, np.nan), {}), [
-            f"region {region.name} was left out: {error}"
-        ]
-    n_voxels, notes = int(own.varies.sum()), []
+        return RegionRdm(region.name, 0, rdm, {}), [f"region {region.name} was left out: {error}"]
+    n_voxels, notes = len(columns), []
     if not np.isfinite(rdm).all():
         notes.append(
             f"region {region.name} was left out: patterns of its {n_voxels} voxels that vary over "
             f"samples have no {options.dissimilarity} dissimilarity"
         )
         return RegionRdm(region.name, n_voxels, rdm, {}), notes
-    dead = len(own.varies) - n_voxels
+    dead = len(region.columns) - n_voxels
     if dead:
         notes.append(f"region {region.name}: {dead} voxels do not vary and were not used")
     return RegionRdm(region.name, n_voxels, rdm, compare_models(rdm, models, options, seed)), notes
@@ -171,7 +206,7 @@ def compare_models(
         )
         for name, model in models.items()
     }
-    if options.partial:
+    if options.partial and len(models) > 1:
         for name, model in models.items():
             others = np.stack([own for key, own in models.items() if key != name])
             tests[name, GIVEN_OTHERS] = partial_mantel_test(

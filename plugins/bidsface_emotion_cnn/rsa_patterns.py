@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +23,13 @@ FEWEST_CLASSES = 3
 COLUMNS = 8192
 """Voxels that are scaled at once."""
 
+TOLERANCE = 1e-12
+"""Relative difference of samples that rounding may leave."""
+
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Which class and run the used samples of a task are of.
+    """Which class and run the samples of a task are of.
 
     Attributes
     ----------
@@ -35,12 +38,16 @@ class Design:
     rows : ndarray of int, shape (n_samples,)
         Rows of ``Samples.X``.
     codes, runs : ndarray of int, shape (n_samples,)
+    used : ndarray of bool, shape (n_samples,)
+        Samples that voxels are scaled by and that the means of classes are of; the others only tell
+        how large the noise is.
     """
 
     classes: tuple[str, ...]
     rows: Indices
     codes: Indices
     runs: Indices
+    used: NDArray[np.bool_]
 
     @property
     def cells(self) -> NDArray[np.intp]:
@@ -55,27 +62,29 @@ class Design:
         return len(self.rows) - int((self.cells > 0).sum())
 
     def class_means(self, values: Floats) -> Floats:
-        """Return the mean of every class, (n_classes, n_voxels)."""
-        return np.stack([values[self.codes == code].mean(axis=0) for code in self._every_class])
+        """Return the mean of the used samples of every class, (n_classes, n_voxels)."""
+        members = [self.used & (self.codes == code) for code in range(len(self.classes))]
+        return np.stack([values[own].mean(axis=0) for own in members])
 
     def cell_means(self, values: Floats) -> Floats:
-        """Return the mean of every run and class, (n_runs, n_classes, n_voxels).
+        """Return the mean of the used samples of every run and class.
 
-        NaN where a run lacks a class.
+        Shape (n_runs, n_classes, n_voxels), NaN where a run has none of a class.
         """
-        found = np.full((*self.cells.shape, values.shape[1]), np.nan)
-        for run, code in np.argwhere(self.cells > 0):
-            members = (self.runs == run) & (self.codes == code)
-            found[run, code] = values[members].mean(axis=0)
-        return found
+        return self._cell_means(values, self.used)
 
     def residuals(self, values: Floats) -> Floats:
-        """Return what samples differ from the mean of their run and class."""
-        return values - self.cell_means(values)[self.runs, self.codes]
+        """Return what samples differ from the mean of their run and class, of all samples."""
+        every = np.ones(len(values), dtype=bool)
+        return values - self._cell_means(values, every)[self.runs, self.codes]
 
-    @property
-    def _every_class(self) -> range:
-        return range(len(self.classes))
+    def _cell_means(self, values: Floats, counted: NDArray[np.bool_]) -> Floats:
+        found = np.full((*self.cells.shape, values.shape[1]), np.nan)
+        for run, code in np.argwhere(self.cells > 0):
+            members = counted & (self.runs == run) & (self.codes == code)
+            if members.any():
+                found[run, code] = values[members].mean(axis=0)
+        return found
 
 
 def make_design(
@@ -113,7 +122,8 @@ def make_design(
     rows = np.flatnonzero(np.isin(labels, classes))
     codes = np.searchsorted(np.array(classes), labels[rows])
     runs = np.unique(blocks[rows], return_inverse=True)[1]
-    design = Design(tuple(classes), rows, codes.astype(np.intp), runs.astype(np.intp))
+    used = np.ones(len(rows), dtype=bool)
+    design = Design(tuple(classes), rows, codes.astype(np.intp), runs.astype(np.intp), used)
     if options.normalization != "none" and design.dof < 1:
         raise InputError(
             f"task {task}: noise: {options.normalization} wanted several samples of a class in a "
@@ -154,13 +164,10 @@ class RegionPatterns:
     patterns : ndarray of shape (n_classes, n_voxels) or (n_runs, n_classes, n_voxels)
         By run for ``crossnobis``; NaN where a run lacks a class.
     whitening : Whitening or None
-    varies : ndarray of bool, shape (n_columns,)
-        Voxels that vary over samples; the others are left out.
     """
 
     patterns: Floats
     whitening: Whitening | None
-    varies: NDArray[np.bool_]
 
     def rdm(self, dissimilarity: str) -> Floats:
         """Return the dissimilarities of all pairs of classes, (n_pairs,)."""
@@ -176,6 +183,30 @@ class RegionPatterns:
         return self.patterns if self.whitening is None else self.whitening(self.patterns)
 
 
+def varying(
+    X: NDArray[np.float32], columns: Indices, designs: Sequence[Design], noise: str
+) -> Indices:
+    """Return which of a region's columns vary over the used samples of all designs.
+
+    With ``noise`` other than ``none`` also within class and run: a voxel without noise cannot be
+    divided by it.
+    """
+    kept = [np.empty(0, dtype=np.intp)]
+    for some in _pieces(columns):
+        raw = X[np.ix_(designs[0].rows, some)]
+        inside = np.logical_and.reduce([np.ptp(raw[own.used], axis=0) > 0 for own in designs])
+        if noise != "none":
+            left = designs[0].residuals(raw.astype(np.float64))
+            inside &= np.ptp(left, axis=0) > TOLERANCE * np.abs(raw).max(axis=0)
+        kept.append(some[inside])
+    return np.concatenate(kept)
+
+
+def _pieces(columns: Indices) -> Iterator[Indices]:
+    for start in range(0, len(columns), COLUMNS):
+        yield columns[start : start + COLUMNS]
+
+
 def region_patterns(
     X: NDArray[np.float32], columns: Indices, design: Design, options: RsaOptions, noise: str
 ) -> RegionPatterns:
@@ -185,6 +216,7 @@ def region_patterns(
     ----------
     X : ndarray of shape (n_all_samples, n_all_voxels)
     columns : ndarray of int, shape (n_columns,)
+        As `varying` returns them; at least one.
     design : Design
     options : RsaOptions
     noise : {"shrinkage", "diagonal", "none"}
@@ -192,26 +224,31 @@ def region_patterns(
     average = design.cell_means if options.dissimilarity == "crossnobis" else design.class_means
     patterns: list[Floats] = []
     residuals: list[Floats] = []
-    varies: list[NDArray[np.bool_]] = []
-    for start in range(0, len(columns), COLUMNS):
-        raw = X[np.ix_(design.rows, columns[start : start + COLUMNS])].astype(np.float64)
-        inside = np.ptp(raw, axis=0) > 0
-        values = standardized(raw[:, inside], design, options.standardize)
+    for some in _pieces(columns):
+        raw = X[np.ix_(design.rows, some)].astype(np.float64)
+        values = standardized(raw, design, options.standardize)
         if noise != "none":
-            left = design.residuals(values)
-            # A voxel without noise cannot be divided by it.
-            noisy = np.ptp(left, axis=0) > 0
-            inside[np.flatnonzero(inside)[~noisy]] = False
-            values = values[:, noisy]
-            residuals.append(_kept(left[:, noisy], noise))
+            residuals.append(_kept(design.residuals(values), noise))
         patterns.append(average(values))
-        varies.append(inside)
-    found = np.concatenate(patterns, axis=-1)
     whitening = None
-    if noise != "none" and found.shape[-1]:
+    if noise != "none":
         make = {"shrinkage": shrinkage_whitening, "diagonal": diagonal_whitening}[noise]
         whitening = make(np.concatenate(residuals, axis=1), design.dof)
-    return RegionPatterns(found, whitening, np.concatenate(varies))
+    return RegionPatterns(np.concatenate(patterns, axis=-1), whitening)
+
+
+def mean_rdm(
+    X: NDArray[np.float32], columns: Indices, designs: Sequence[Design], options: RsaOptions
+) -> Floats:
+    """Return the mean over designs of a region's dissimilarities, (n_pairs,)."""
+    noise = options.normalization
+    return np.mean(
+        [
+            region_patterns(X, columns, own, options, noise).rdm(options.dissimilarity)
+            for own in designs
+        ],
+        axis=0,
+    )
 
 
 def _kept(residuals: Floats, noise: str) -> Floats:
@@ -223,9 +260,10 @@ def _kept(residuals: Floats, noise: str) -> Floats:
 
 
 def standardized(values: Floats, design: Design, how: str) -> Floats:
-    """Return samples (n_samples, n_voxels) with mean 0 and standard deviation 1 of every voxel.
+    """Return samples (n_samples, n_voxels), of which the used ones have mean 0 and deviation 1.
 
     ``how``: over the ``task``, over each ``run`` (0 where a voxel does not vary in it), ``none``.
+    Runs of which no sample is used are scaled by all of theirs.
     """
     if how == "none":
         return values
@@ -233,8 +271,10 @@ def standardized(values: Floats, design: Design, how: str) -> Floats:
     found = np.zeros_like(values)
     for group in np.unique(groups):
         members = groups == group
-        own = values[members]
-        spread = own.std(axis=0)
-        np.divide(own - own.mean(axis=0), spread, out=own, where=spread > 0)
-        found[members] = np.where(np.ptp(values[members], axis=0) > 0, own, 0.0)
+        chosen = members & design.used
+        reference = values[chosen if chosen.any() else members]
+        spread = reference.std(axis=0)
+        own = values[members] - reference.mean(axis=0)
+        np.divide(own, spread, out=own, where=spread > 0)
+        found[members] = np.where(np.ptp(reference, axis=0) > 0, own, 0.0)
     return found

@@ -162,6 +162,7 @@ def summaries(found: TaskRdms, options: RsaOptions) -> list[Summary]:
             "Model": model_title(model, given),
             STATISTICS[options.statistic].description: round(test.r, 3),
             "p": _rounded(test.p),
+            "Smallest p": _rounded(test.smallest_p),
         }
         for one in found.regions
         for (model, given), test in one.tests.items()
@@ -171,8 +172,8 @@ def summaries(found: TaskRdms, options: RsaOptions) -> list[Summary]:
     test = next(iter(found.regions[0].tests.values()))
     caption = (
         f"{len(found.classes)} classes: {', '.join(found.classes)}. p: one-tailed Mantel test with "
-        f"{'all ' if test.exhaustive else ''}{test.n_permutations:,} orders of the classes; the "
-        f"smallest p that can be reached is {test.smallest_p:.3g}."
+        f"{'all ' if test.exhaustive else ''}{test.n_permutations:,} orders of the classes; "
+        "smallest p: what can be reached, as orders that leave the model as it is count."
     )
     return [Summary(f"Models, task {found.task}", pd.DataFrame(rows), caption)]
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bidsface.analysis import cited
-from bidsface_emotion_cnn.rsa import CategoryModel, FeatureModel, RsaOptions
+from bidsface_emotion_cnn import consensus_text
+from bidsface_emotion_cnn.consensus_text import label_methods
+from bidsface_emotion_cnn.rsa import CategoryModel, FeatureModel, RsaLabels, RsaOptions
 
 if TYPE_CHECKING:
     from bidsface_emotion_cnn.rsa_maps import SphereMaps
@@ -92,6 +94,12 @@ NOISE = {
     "and run.",
 }
 
+COUNTS = (
+    "Where classes had different numbers of samples, as many of every class were drawn at random "
+    "as the smallest one had, from the same runs as far as possible, since noise alone makes "
+    "dissimilarities depend on these numbers."
+)
+
 STATISTICS = {
     "pearson": "Pearson's correlation",
     "spearman": "Spearman's rank correlation",
@@ -110,11 +118,14 @@ RESAMPLED = {
 def participant_methods(options: RsaOptions, spheres: SphereMaps | None) -> str:
     """Describe the analysis of one participant."""
     average = "class and run" if options.dissimilarity == "crossnobis" else "class"
-    sentences = [
+    sentences = [] if options.labels is None else [_volumes(options.labels)]
+    sentences += [
         "Representational dissimilarity matrices (RDMs, [@kriegeskorte2008]) were computed per "
         f"region. Samples were {SCALINGS[options.standardize]} and averaged by {average}; the "
         f"dissimilarity of two classes is {DISSIMILARITIES[options.dissimilarity]}."
     ]
+    if options.equal:
+        sentences.append(COUNTS if options.draws == 1 else f"{COUNTS[:-1]}; {_draws(options)}.")
     if options.normalization != "none":
         sentences.append(NOISE[options.normalization])
     if options.models:
@@ -134,6 +145,19 @@ def participant_methods(options: RsaOptions, spheres: SphereMaps | None) -> str:
     if spheres is not None:
         sentences.append(_searchlight(options, spheres))
     return " ".join(sentences)
+
+
+def _volumes(labels: RsaLabels) -> str:
+    """Describe labelled volumes."""
+    removed = [f"drifts slower than {labels.high_pass:g} s"] if labels.high_pass else []
+    if labels.confounds:
+        removed.append("the chosen confounds")
+    text = f" From every run {' and '.join(removed)} were removed." if removed else ""
+    return f"{label_methods(labels)} These volumes are the samples.{text}"
+
+
+def _draws(options: RsaOptions) -> str:
+    return f"RDMs are the mean over {options.draws} such draws"
 
 
 def _models(options: RsaOptions) -> str:
@@ -209,4 +233,4 @@ def group_methods(options: RsaOptions, resampled: str | None, spheres: bool) -> 
 
 def citations_of(written: str) -> dict[str, str]:
     """Return the entries that a text cites."""
-    return cited(written, CITATIONS)
+    return cited(written, {**CITATIONS, **consensus_text.CITATIONS})

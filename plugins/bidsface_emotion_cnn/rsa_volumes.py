@@ -1,0 +1,73 @@
+"""Samples that are labelled volumes, such as those of a film that observers annotated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidsface.analysis import BoldRun, Participant, Samples
+from bidsface.entities import shared
+from bidsface_emotion_cnn.annotation_files import Annotations
+from bidsface_emotion_cnn.cleaning import drifts, residuals
+from bidsface_emotion_cnn.rsa import RsaLabels
+from bidsface_emotion_cnn.volume_labels import label_runs
+
+NAME = "labels"
+"""What such samples are called, in place of a kind of samples of the recipe."""
+
+
+def labelled_samples(
+    participant: Participant,
+    task: str,
+    options: RsaLabels,
+    annotations: Sequence[Annotations],
+    seed: np.random.SeedSequence,
+) -> tuple[Samples, list[str]]:
+    """Return the labelled volumes of a task without drifts and confounds, and notes on the labels.
+
+    Parameters
+    ----------
+    participant : Participant
+    task : str
+    options : RsaLabels
+    annotations : sequence of Annotations
+        Of the observers; not for events.
+    seed : SeedSequence
+        Of the draw of volumes, the same for all participants.
+
+    Raises
+    ------
+    InputError
+        If no volume has a label.
+    """
+    runs = participant.bold_runs(task)
+    labelled = label_runs(runs, options, annotations, seed)
+    frame = labelled.frame
+    columns = _columns(participant)
+    X = np.zeros((len(frame), len(columns)), dtype=np.float32)
+    for run in runs:
+        rows = np.flatnonzero(frame["block"] == run.block)
+        if len(rows):
+            kept = frame["kept_index"].to_numpy()[rows]
+            X[np.ix_(rows, columns >= 0)] = _cleaned(run, options)[kept][:, columns[columns >= 0]]
+    used = [run.entities for run in runs if (frame["block"] == run.block).any()]
+    motion = np.zeros((len(frame), 0))
+    return Samples(NAME, X, frame, motion, shared(used, ("run",))), list(labelled.notes)
+
+
+def _columns(participant: Participant) -> NDArray[np.intp]:
+    """Return the column in volumes of the brain of every voxel of the regions; -1 for none."""
+    brain, voxels = participant.brain, participant.voxels
+    place = np.full(int(np.prod(brain.grid.shape)), -1, dtype=np.intp)
+    place[brain.index] = np.arange(len(brain.index))
+    return place[voxels.index]
+
+
+def _cleaned(run: BoldRun, options: RsaLabels) -> NDArray[np.float32]:
+    """Return a run without drifts and confounds, around 0, (n_kept, n_voxels)."""
+    regressors = [drifts(run.times, run.repetition_time, options.high_pass)]
+    if options.confounds and run.confounds.shape[1]:
+        regressors.append(run.confounds.to_numpy(float))
+    return residuals(run.load(options.smoothing_fwhm), np.hstack(regressors))
