@@ -142,6 +142,7 @@ class Rsa(Analysis):
     name: ClassVar[str] = "rsa"
     Options: ClassVar[type[AnalysisOptions]] = RsaOptions
     needs_samples: ClassVar[bool] = True
+    needs_regions: ClassVar[bool] = True
 
     def regions_used(self, options: RsaOptions) -> Sequence[str] | None:
         """Return the regions, and that of the searchlight; None for all."""
