@@ -10,17 +10,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import TableFilter
 from bidsface.geometry import Grid, Region, Voxels
-from bidsface.measurements import BoldRun, InputTable, Samples
+from bidsface.measurements import BoldRun, InputTable, RunSize, Samples
+from bidsface.protocols import Item, Mapper, Outcome, Participant
 from bidsface.results import (
     Column,
     Entities,
@@ -59,6 +59,7 @@ __all__ = [
     "ParticipantResults",
     "Region",
     "Results",
+    "RunSize",
     "Samples",
     "StoredMap",
     "StoredResults",
@@ -73,83 +74,11 @@ __all__ = [
     "usable_tasks",
 ]
 
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
-
-
-class Mapper(Protocol):
-    """What ``map`` does: it applies a function to items, on some number of processors."""
-
-    def __call__(
-        self, function: Callable[[Item], Outcome], items: Iterable[Item], /
-    ) -> Sequence[Outcome]:
-        """Return the outcomes in the order of the items."""
-
 
 class AnalysisOptions(BaseModel):
     """Base of an analysis's options; unknown keys are refused and values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Participant(Protocol):
-    """One participant's data, read when first asked for."""
-
-    @property
-    def label(self) -> str:
-        """Participant label without ``sub-``."""
-
-    @property
-    def tasks(self) -> Sequence[str]:
-        """Tasks with usable runs."""
-
-    @property
-    def voxels(self) -> Voxels:
-        """Union of the regions; columns of every ``Samples.X``."""
-
-    @property
-    def regions(self) -> Mapping[str, Region]:
-        """Regions of the recipe that this participant has, in recipe order."""
-
-    @property
-    def sample_names(self) -> Sequence[str]:
-        """Names of the kinds of samples in the recipe."""
-
-    @property
-    def background(self) -> NDArray[np.float32]:
-        """Mean functional image on ``voxels.grid``, to draw maps on; read when first asked for."""
-
-    @property
-    def brain(self) -> Voxels:
-        """Voxels in the brain masks of all used runs (of the whole grid where there is no mask)."""
-
-    @property
-    def structures(self) -> NDArray[np.int32] | None:
-        """FreeSurfer's index of every voxel of ``brain``; None without ``aparcaseg``."""
-
-    def bold_runs(self, task: str) -> Sequence[BoldRun]:
-        """Return the used runs of a task; raises InputError if the task has none."""
-
-    def mean_displacement(self, task: str) -> float:
-        """Return the mean framewise displacement (mm) of a task's used runs; NaN if not known."""
-
-    def samples(self, name: str, task: str) -> Samples:
-        """Return one kind of samples of a task; raises InputError if the task has none."""
-
-    def tables(
-        self, suffix: str, dataset: str | None = None, **entities: str
-    ) -> Sequence[InputTable]:
-        """Return tables of this participant, such as ``beh`` files, by session, task and run.
-
-        Parameters are those of `TableFilter`. What is asked for must be among what the analysis's
-        ``tables_used`` names, else this raises PluginError; where there is none, none is returned.
-        """
-
-    def select_regions(self, names: Sequence[str]) -> Sequence[Region]:
-        """Return regions by name or by the name of a region set; an empty list means all."""
-
-    def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
-        """Apply a function to items, such as regions, on this participant's share of processors."""
 
 
 def refuse_unknown(key: str, names: str | Sequence[str], known: Collection[str]) -> None:
@@ -226,6 +155,9 @@ class Analysis(ABC):
 
     needs_samples: ClassVar[bool] = False
     """Whether it asks for ``samples``: recipes without kinds of samples cannot have it."""
+
+    needs_regions: ClassVar[bool] = False
+    """Whether it works in regions: recipes without regions cannot have it."""
 
     other_datasets: ClassVar[bool] = False
     """Whether ``group`` also gets the participants of other data sets.
@@ -333,6 +265,19 @@ class Analysis(ABC):
         them, of its sidecars or of their number makes the analysis run again.
         """
         return ()
+
+    def volumes_kept(self, options: Any, runs: Sequence[RunSize]) -> int:
+        """Return how many volumes of the brain the participant level holds at once, and writes.
+
+        ``--mem`` and ``--dry-run`` count them beside what the host knows of: one run, and samples.
+
+        Parameters
+        ----------
+        options : Options
+        runs : sequence of RunSize
+            All runs of a participant. A rough number will do, but not too small a one.
+        """
+        return 0
 
     @abstractmethod
     def participant(self, participant: Participant, options: Any) -> Results:

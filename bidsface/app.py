@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bidsface import __version__
+from bidsface.analyses import check_analyses, volume_counters
 from bidsface.configuration import write_configuration
 from bidsface.console import Console
 from bidsface.dataset import Dataset, open_dataset
@@ -17,7 +18,7 @@ from bidsface.group_level import GroupOutcome, process_group
 from bidsface.memory import processes_that_fit
 from bidsface.other_datasets import other_data
 from bidsface.participant_level import ParticipantJob, ParticipantOutcome, process_participant
-from bidsface.planning import Plan, Stage, check_analyses
+from bidsface.planning import Plan, Stage
 from bidsface.plugins import load_plugins
 from bidsface.preview import dry_run
 from bidsface.recipe import OVERVIEW
@@ -147,7 +148,11 @@ def _pending(
 def _run_plans(work: Work, pending: Sequence[Plan], stage: Stage) -> Iterator[ParticipantOutcome]:
     settings = work.settings
     kinds = work.loaded.recipe.samples.values()
-    processes = processes_that_fit(settings, [plan.files for plan in pending], kinds)
+    waiting = {unit.analysis for plan in pending for unit in plan.pending}
+    counters = volume_counters(
+        work.loaded, work.plugins, settings, [one for one in stage.analyses if one in waiting]
+    )
+    processes = processes_that_fit(settings, [plan.files for plan in pending], kinds, counters)
     processes = min(processes, max(1, len(pending)))
     if processes < min(settings.nprocs, len(pending)):
         work.console.say(

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from bidsface.analyses import build_analysis
 from bidsface.derivatives import OutputFolder, Provenance, Unit
 from bidsface.derivatives.receipts import Receipt
 from bidsface.errors import BidsfaceError, InputError, UsageError
 from bidsface.execution import map_in_threads, worker_name
 from bidsface.other_datasets import Guests, OtherData, find_guests, unreadable
 from bidsface.participant_level import checked_results
-from bidsface.planning import build_analysis, group_unit, software_versions, unit_options
+from bidsface.planning import group_unit, unit_options
 from bidsface.plugins import Plugins
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.settings import Settings
+from bidsface.versions import software_versions
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,25 @@ class BoldRun:
     load: Callable[[float | None], NDArray[np.float32]]
 
 
+@dataclass(frozen=True)
+class RunSize:
+    """What is known of a run before it is read.
+
+    Attributes
+    ----------
+    entities : mapping
+        BIDS entities of its name by their short key.
+    n_volumes : int
+        All of them, those included that will be dropped or censored.
+    repetition_time : float
+        s; NaN for images that exist already.
+    """
+
+    entities: Entities
+    n_volumes: int
+    repetition_time: float
+
+
 @dataclass(frozen=True, eq=False)
 class InputTable:
     """A table that belongs to a participant: behaviour, physiology, a questionnaire.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bidsface.files import ParticipantFiles
+from bidsface.measurements import RunSize
 from bidsface.recipe import SampleSpec
 from bidsface.settings import Settings
 
@@ -24,6 +25,10 @@ MAPS_PER_PARTICIPANT = 12
 """Float images of the size of one volume that a participant's output holds, after compression."""
 
 
+VolumeCounter = Callable[[Sequence[RunSize]], int]
+"""``volumes_kept`` of an analysis with its options."""
+
+
 @dataclass(frozen=True)
 class StudyCost:
     """Memory (MB) of the largest participant, and disk (MB) of all output."""
@@ -33,18 +38,23 @@ class StudyCost:
 
 
 def study_cost(
-    participants: Sequence[ParticipantFiles], samples: Collection[SampleSpec]
+    participants: Sequence[ParticipantFiles],
+    samples: Collection[SampleSpec],
+    counters: Collection[VolumeCounter] = (),
 ) -> StudyCost:
     """Estimate what participants need.
 
     A run is read in blocks and cleaned in place; a model of it takes as much again. The samples of
-    all runs stay, and analyses scale a copy of them.
+    all runs stay, and analyses scale a copy of them. Analyses follow one another, so that the one
+    that keeps the most volumes counts; on disk all of them do.
 
     Parameters
     ----------
     participants : sequence of ParticipantFiles
     samples : collection of SampleSpec
         Kinds of samples of the recipe.
+    counters : collection of callable
+        How many volumes each analysis keeps of a participant.
     """
     memory, disk = BASE_MB, 1
     for files in participants:
@@ -59,19 +69,29 @@ def study_cost(
             one * (n * len(samples) if run.images else _n_samples(run.events, n, samples))
             for run, one, n in zip(files.runs, volumes, lengths, strict=True)
         )
-        need = BRAIN_FRACTION * (MODEL_COPIES * largest + 2 * kept)
+        sizes = [
+            RunSize(run.entities, n, run.repetition_time)
+            for run, n in zip(files.runs, lengths, strict=True)
+        ]
+        counts = [counter(sizes) for counter in counters]
+        volume = max(volumes, default=0)
+        held = max(counts, default=0) * volume
+        need = BRAIN_FRACTION * (MODEL_COPIES * largest + 2 * kept + held)
         memory = max(memory, BASE_MB + math.ceil(need))
-        disk += math.ceil(MAPS_PER_PARTICIPANT * max(volumes, default=0) * BRAIN_FRACTION) + 2
+        disk += math.ceil((MAPS_PER_PARTICIPANT + sum(counts)) * volume * BRAIN_FRACTION) + 2
     return StudyCost(memory, disk)
 
 
 def processes_that_fit(
-    settings: Settings, participants: Sequence[ParticipantFiles], samples: Collection[SampleSpec]
+    settings: Settings,
+    participants: Sequence[ParticipantFiles],
+    samples: Collection[SampleSpec],
+    counters: Collection[VolumeCounter] = (),
 ) -> int:
     """Return how many participants may be in work at once within ``--mem``; at least one."""
     if settings.memory_mb is None or not participants:
         return settings.nprocs
-    fits = settings.memory_mb // study_cost(participants, samples).memory_mb
+    fits = settings.memory_mb // study_cost(participants, samples, counters).memory_mb
     return max(1, min(settings.nprocs, fits))
 
 

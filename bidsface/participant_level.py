@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bidsface.analyses import build_analysis
 from bidsface.analysis import Results
 from bidsface.derivatives import OutputFolder, Provenance, Unit
 from bidsface.errors import BidsfaceError, PluginError
 from bidsface.execution import worker_name
 from bidsface.participant import LoadedParticipant
-from bidsface.planning import Plan, Stage, build_analysis, software_versions, unit_options
+from bidsface.planning import Plan, Stage, unit_options
 from bidsface.plugins import Plugins, load_plugins
 from bidsface.recipe import OVERVIEW
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.report import ReportContext, write_participant_report
 from bidsface.settings import Settings
+from bidsface.versions import software_versions
 
 
 @dataclass(frozen=True)

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bidsface import __version__
-from bidsface.analysis import Analysis, Mapper
+from bidsface.analyses import build_analysis
 from bidsface.dataset import Dataset, file_state
 from bidsface.derivatives import OutputFolder, Unit
 from bidsface.derivatives.receipts import Receipt
-from bidsface.errors import RecipeError, UsageError
+from bidsface.errors import UsageError
 from bidsface.files import FoundTables, ParticipantFiles
 from bidsface.plugins import Plugins
 from bidsface.recipe import OVERVIEW
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.settings import Settings
-
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "nilearn", "nibabel", "pandas", "pybids")
 
 
 @dataclass(frozen=True)
@@ -220,78 +217,6 @@ def refuse_other_recipes(receipts: Sequence[Receipt], loaded: LoadedRecipe) -> N
                 f"{receipt.unit.owner}, {analysis}: computed with other options than recipe "
                 f"{loaded.recipe.name} gives; name the --recipe and --set of the results"
             )
-
-
-def build_analysis(
-    label: str,
-    loaded: LoadedRecipe,
-    plugins: Plugins,
-    random_seed: int,
-    participants_table: pd.DataFrame | None = None,
-    device: str = "auto",
-    mapper: Mapper | None = None,
-    workspace: Path | None = None,
-    tell: Callable[[str], None] | None = None,
-    bids_dir: Path | None = None,
-) -> Analysis:
-    """Return an analysis of the recipe, ready to run."""
-    kind = plugins.analyses[loaded.recipe.analyses[label].analysis]
-    return kind(
-        label,
-        random_seed,
-        plugins.estimators,
-        participants_table,
-        device=device,
-        mapper=mapper,
-        workspace=workspace,
-        tell=tell,
-        bids_dir=bids_dir,
-    )
-
-
-def check_analyses(
-    loaded: LoadedRecipe, plugins: Plugins, random_seed: int, bids_dir: Path | None = None
-) -> None:
-    """Let every analysis refuse options that cannot work, before any data are read.
-
-    Raises
-    ------
-    RecipeError
-        With the key, and what would be allowed.
-    """
-    recipe = loaded.recipe
-    regions = (*recipe.regions, *recipe.region_sets)
-    for label, options in loaded.options.items():
-        try:
-            analysis = build_analysis(label, loaded, plugins, random_seed, bids_dir=bids_dir)
-            if analysis.needs_time_series and recipe.inputs.images is not None:
-                raise RecipeError(
-                    f"{analysis.name} models the time series of BOLD runs, but inputs.images "
-                    "gives single images"
-                )
-            if analysis.needs_samples and not recipe.samples:
-                raise RecipeError(
-                    f"{analysis.name} works on samples, but the recipe names no kind of them "
-                    "(key samples)"
-                )
-            analysis.check(options, tuple(recipe.samples), regions)
-            analysis.tables_used(options)
-        except RecipeError as error:
-            raise RecipeError(f"recipe {recipe.name}, key analyses.{label}: {error}") from error
-
-
-def software_versions(plugins: Plugins) -> dict[str, str]:
-    """Return versions of bidsface, its plugins and the libraries that do the arithmetic."""
-    versions = {"bidsface": __version__}
-    versions |= {
-        f"plugin {name}": found for name, found in plugins.versions.items() if name != "bidsface"
-    }
-    for library in LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except PackageNotFoundError:  # an optional one
-            continue
-    return versions
 
 
 def _input_states(

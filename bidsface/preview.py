@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bidsface.analyses import volume_counters
 from bidsface.dataset import Dataset
 from bidsface.errors import InputError
 from bidsface.memory import study_cost
@@ -24,7 +25,8 @@ def dry_run(work: Work, dataset: Dataset) -> Outcome:
             say(f"sub-{label}: would compute {names}; {plan.kept} up to date; files:")
             for uri in plan.every_input:
                 say(f"    {uri}")
-    cost = study_cost(readable, work.loaded.recipe.samples.values())
+    counters = volume_counters(work.loaded, work.plugins, work.settings, everything.analyses)
+    cost = study_cost(readable, work.loaded.recipe.samples.values(), counters)
     say(
         f"estimated memory {cost.memory_mb} MB a participant in work, "
         f"disk {cost.disk_mb} MB for all"

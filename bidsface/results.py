@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -222,7 +222,8 @@ class StoredMap:
 
     ``load`` takes voxels of the map's own grid, such as those of another map, and raises InputError
     for any other: nothing is resampled. Outside the voxels that were analysed the values are 0.
-    ``volumes`` names the volumes of a 4-D map.
+    ``volumes`` names the volumes of a 4-D map. ``stream`` yields what ``load`` returns in blocks of
+    so many volumes; `blocks` uses it where it is given.
     """
 
     stat: str
@@ -230,6 +231,33 @@ class StoredMap:
     load: Callable[[Voxels], NDArray[np.float64]]
     grid: Callable[[], Grid]
     volumes: Sequence[str] = ()
+    stream: Callable[[Voxels, int], Iterator[NDArray[np.float32]]] | None = None
+
+    def blocks(self, voxels: Voxels, size: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the volumes in order, a few at a time, for maps that memory should not hold whole.
+
+        Parameters
+        ----------
+        voxels : Voxels
+            Of the map's own grid, as for ``load``.
+        size : int
+            Volumes in a block; the last one may have fewer.
+
+        Yields
+        ------
+        ndarray of shape (n_voxels, n_block), float32
+
+        Raises
+        ------
+        InputError
+            If the voxels are of another grid, or the file cannot be read.
+        """
+        if self.stream is not None:
+            yield from self.stream(voxels, size)
+            return
+        values = self.load(voxels).reshape(len(voxels.index), -1)
+        for start in range(0, values.shape[1], size):
+            yield values[:, start : start + size].astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)

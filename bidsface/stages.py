@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from bidsface.analyses import build_analysis
 from bidsface.errors import RecipeError, UsageError
-from bidsface.planning import Stage, build_analysis, unit_options
+from bidsface.planning import Stage, unit_options
 from bidsface.plugins import Plugins
 from bidsface.recipe_loading import LoadedRecipe
 from bidsface.work import Work

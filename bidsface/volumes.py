@@ -266,19 +266,32 @@ def read_images(
     return Series(values, (total / max(1, int(np.count_nonzero(kept)))).astype(np.float32))
 
 
-def _blocks(path: Path, fwhm: float | None) -> Iterator[NDArray[np.float32]]:
-    """Yield the volumes of an image in blocks of four dimensions; no value is not finite."""
+def read_blocks(path: Path, size: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the volumes of an image in order, (X, Y, Z, up to size) at a time.
+
+    A compressed file is read in one pass, for it stays open from block to block.
+
+    Raises
+    ------
+    InputError
+        If the file is corrupt or ends early.
+    """
     image = open_image(path)
     n_volumes = image.shape[3] if len(image.shape) > 3 else 1
-    step = max(1, BLOCK_VALUES // int(np.prod(image.shape[:3])))
-    for start in range(0, n_volumes, step):
-        part = slice(start, min(start + step, n_volumes))
+    for start in range(0, n_volumes, size):
+        part = slice(start, min(start + size, n_volumes))
         try:
             read = image.dataobj[..., part] if len(image.shape) > 3 else image.dataobj[...]
             block = np.array(read, dtype=np.float32)
         except UNREADABLE as error:
             raise _unreadable(path, error) from error
-        block = block.reshape(*image.shape[:3], -1)
+        yield block.reshape(*image.shape[:3], -1)
+
+
+def _blocks(path: Path, fwhm: float | None) -> Iterator[NDArray[np.float32]]:
+    """Yield the volumes of an image in blocks of four dimensions; no value is not finite."""
+    image = open_image(path)
+    for block in read_blocks(path, max(1, BLOCK_VALUES // int(np.prod(image.shape[:3])))):
         np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         yield block if fwhm is None else _smooth(block, image.affine, fwhm)
 

@@ -359,3 +359,16 @@ def test_group_accuracy_of_planted_regions(finished):
     ].set_index("roi_name")["value"]
     assert means["primarymotor"] > 1 / 3
     assert means["brain"] > 1 / 3
+
+
+def test_models_of_the_time_series_need_neither_samples_nor_regions(tiny_study, tmp_path):
+    recipe, out = tmp_path / "responses.yaml", tmp_path / "out"
+    options = "{analysis: glm, tasks: [display], smoothing_fwhm: null, noise_model: ols}"
+    nothing = "description: Responses\nsamples: {}\nregions: {}\n"
+    recipe.write_text(f"{nothing}analyses: {{responses: {options}}}\n")
+    command = [str(tiny_study), str(out), *ALL_LEVELS, "--recipe", str(recipe)]
+    assert main([*command, "--task-id", "display"]) == 0
+    effects = {path.name[:6] for path in out.rglob("sub-*_desc-responses_*stat-effect_*.nii.gz")}
+    assert effects == {"sub-01", "sub-02", "sub-03"}
+    assert list(out.glob("func/*_desc-responses_*stat-t_statmap.nii.gz"))
+    assert not list(out.rglob("*_mask.nii.gz"))

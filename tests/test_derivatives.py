@@ -1,11 +1,13 @@
 """Writing and reading back: names, bytes, torn output, owners of names, several processes."""
 
+import gzip
 import hashlib
 import multiprocessing
 import os
 import signal
 import sys
 import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +37,7 @@ from bidsface.analysis import (
     Table,
     Voxels,
 )
-from bidsface.derivatives import OutputFolder
+from bidsface.derivatives import OutputFolder, maps
 from bidsface.derivatives.locks import locked
 from bidsface.errors import BidsfaceError, InputError
 
@@ -328,6 +330,75 @@ class TestMaps:
         found = nib.load(next(output.root.rglob("*.nii.gz"))).get_fdata().ravel()
         assert found[example_voxels().index[4]] == fill
         assert '"VoxelsWithoutValue": 1' in next(output.root.rglob("sub*.json")).read_text()
+
+    @pytest.mark.parametrize("n_volumes", [0, 1, 5])
+    @pytest.mark.parametrize("dtype", [float, np.float32, np.int64])
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_bytes_are_those_of_a_whole_image(self, monkeypatch, n_volumes, dtype, order):
+        monkeypatch.setattr(maps, "BLOCK_VALUES", 90)
+        voxels = example_voxels()
+        shape = (len(voxels.index), n_volumes) if n_volumes else (len(voxels.index),)
+        values = 100 * np.random.default_rng(1).standard_normal(shape)
+        values = np.array(values, dtype=dtype, order=order)
+        image = np.zeros((4 * 5 * 6, *shape[1:]), np.float32)
+        image[voxels.index] = values
+        whole = nib.Nifti1Image(image.reshape(4, 5, 6, *shape[1:]), voxels.grid.affine)
+        whole.set_sform(voxels.grid.affine, 4)
+        whole.set_qform(voxels.grid.affine, 4)
+        whole.header.set_xyzt_units("mm", "sec")
+        names = [f"v{number}" for number in range(n_volumes)]
+        found = b"".join(maps.map_file(Map("t", values, voxels, {}, "A map", names)))
+        assert found == gzip.compress(whole.to_bytes(), compresslevel=6, mtime=0)
+
+    def test_writing_holds_a_few_volumes(self, monkeypatch, tmp_path):
+        grid = Grid((20, 22, 18), np.eye(4), "T1w")
+        voxels = Voxels(grid, np.arange(2000, 6000))
+        values = np.random.default_rng(2).standard_normal((100, 4000)).astype(np.float32).T
+        item = Map("signal", values, voxels, {}, "Volumes", [f"v{number}" for number in range(100)])
+        monkeypatch.setattr(maps, "BLOCK_VALUES", 4 * 4000)
+        tracemalloc.start()
+        try:
+            missing = maps.count_missing(item)
+            for _ in maps.map_file(item):
+                pass
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert missing == 0
+        assert peak < 0.2 * 100 * 20 * 22 * 18 * 4
+
+    def test_volumes_are_read_block_by_block(self, output, monkeypatch):
+        values = np.random.default_rng(3).standard_normal((30, 7))
+        names = [f"v{number}" for number in range(7)]
+        written(output, Results(maps=[Map("t", values, example_voxels(), {}, "Maps", names)]))
+        (stored,) = output.participant_results("within")[0].maps
+        voxels = example_voxels().take(np.arange(20))
+        whole = stored.load(voxels)
+        assert whole.dtype == np.float64
+        blocks = list(stored.blocks(voxels, 3))
+        assert [block.shape for block in blocks] == [(20, 3), (20, 3), (20, 1)]
+        assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
+        np.testing.assert_array_equal(np.hstack(blocks), whole)
+        monkeypatch.setattr(maps, "BLOCK_VALUES", 240)
+        np.testing.assert_array_equal(stored.load(voxels), whole)
+        plain = replace(stored, stream=None)
+        np.testing.assert_array_equal(np.hstack(list(plain.blocks(voxels, 3))), whole)
+        other = Voxels(Grid((4, 5, 6), 2 * np.eye(4), "T1w"), voxels.index)
+        with pytest.raises(InputError, match="lie on different grids"):
+            next(stored.blocks(other, 3))
+
+    def test_blocks_of_a_file_that_ends_early(self, tmp_path):
+        voxels = example_voxels()
+        values = np.random.default_rng(3).standard_normal((30, 7))
+        names = [f"v{number}" for number in range(7)]
+        content = b"".join(maps.map_file(Map("t", values, voxels, {}, "Maps", names)))
+        path = tmp_path / "cut.nii.gz"
+        path.write_bytes(content[: len(content) // 2])
+        where = (path, voxels.grid.space, voxels.grid.resolution, voxels)
+        with pytest.raises(InputError, match=r"cut\.nii\.gz: cannot be read as an image"):
+            maps.read_map(*where)
+        with pytest.raises(InputError, match=r"cut\.nii\.gz: cannot be read as an image"):
+            list(maps.map_blocks(*where, 2))
 
     def test_masks_hold_their_regions_and_may_overlap(self, output):
         written(output)

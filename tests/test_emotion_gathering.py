@@ -96,7 +96,7 @@ def stored_participant(label, values, table, grid, voxels):
     mean = np.ones(len(voxels.index))
     members = (np.arange(len(voxels.index)) % 2 == 0).astype(float)[:, None]
     maps = [
-        stored("signal", values),
+        stored("signal", values, tuple(f"volume{row + 1}" for row in range(values.shape[1]))),
         stored("mean", mean),
         stored("regions", members, ("even",)),
     ]

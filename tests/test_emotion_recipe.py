@@ -8,6 +8,8 @@ import pytest
 from validator import validator_issues
 
 from bidsface.__main__ import main
+from bidsface.analysis import RunSize
+from bidsface.errors import ExecutionError
 from bidsface.schema import schema_path
 
 pytest.importorskip("torch")
@@ -133,3 +135,62 @@ def test_annotations_have_to_be_there(study, tmp_path, capsys):
     settings = [*QUICK, 'analyses.emotions.labels.files=["bids::stimuli/none/*.csv"]']
     assert run(study, tmp_path / "out", settings=settings) == 2
     assert "bids::stimuli/none/*.csv" in capsys.readouterr().err
+
+
+FAR = "{source: spheres, coordinates: [[300, 0, 0]], radius: 2, optional: true}"
+ONE_EPOCH = (
+    *QUICK,
+    "analyses.emotions.training={network: emotion-cnn-small, epochs: 1, batch_size: 16}",
+    "analyses.emotions.schemes=[runs]",
+    "analyses.emotions.baseline=false",
+    "analyses.emotions.occlusion=null",
+    "analyses.emotions.shifts=9",
+    "analyses.emotions.permutations=10",
+)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("regions={}", "analyses.emotions.regions=[]"),
+        (f"regions={{far: {FAR}}}", "analyses.emotions.regions=[far]"),
+    ],
+)
+def test_regions_are_an_extra(study, tmp_path, settings):
+    names = ("--analysis", "emotions")
+    assert run(study, tmp_path, *names, settings=[*ONE_EPOCH, *settings]) == 0
+    signals = list(tmp_path.glob("sub-*/func/*_desc-emotions_stat-signal_statmap.nii.gz"))
+    assert len(signals) == 3
+    assert not list(tmp_path.glob("sub-*/func/*_desc-emotions_stat-regions_statmap.nii.gz"))
+    (scores,) = tables(tmp_path, "func/*film_*desc-emotions_scores.tsv")
+    assert set(scores["scheme"]) == {"runs"}
+    assert not list(tmp_path.glob("func/*_contrast-regions_scores.tsv"))
+
+
+def test_consensus_needs_neither_samples_nor_regions(study, tmp_path):
+    settings = [*QUICK, "samples={}", "regions={}"]
+    assert run(study, tmp_path, "--analysis", "consensus", settings=settings) == 0
+    assert list(tmp_path.glob("func/*_desc-consensus_*.tsv"))
+
+
+def test_memory_counts_labelled_volumes(study, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("bidsface.memory.BRAIN_FRACTION", 1000.0)  # for images this small
+
+    def estimate(name):
+        assert run(study, tmp_path, "--dry-run", "--analysis", name) == 0
+        words = capsys.readouterr().out.split("estimated memory ")[1].split()
+        return int(words[0]), int(words[7])
+
+    (less_memory, less_disk), (memory, disk) = estimate("consensus"), estimate("emotions")
+    assert memory > 1.2 * less_memory
+    assert disk > 2 * less_disk
+
+    def fits(settings, participants, samples, counters):
+        found.extend(counter([RunSize({"task": "film"}, 40, 2.0)]) for counter in counters)
+        raise ExecutionError("enough")
+
+    found = []
+    monkeypatch.setattr("bidsface.app.processes_that_fit", fits)
+    run(study, tmp_path)
+    assert found[0] == 0  # consensus
+    assert 0 < found[1] <= 40

@@ -16,11 +16,11 @@ from validator import validator_issues
 from volumes import AFFINE, SHAPE, make_recipe, make_run
 
 from bidsface.__main__ import main
+from bidsface.analyses import check_analyses
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import ParticipantFiles
 from bidsface.memory import BASE_MB, study_cost
 from bidsface.participant import LoadedParticipant
-from bidsface.planning import check_analyses
 from bidsface.plugins import load_plugins
 from bidsface.recipe import SampleSpec
 from bidsface.recipe_loading import load_recipe, recipe_schema

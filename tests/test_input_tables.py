@@ -15,13 +15,14 @@ from trees import Tree, describe, opened, settings, write
 from volumes import make_recipe
 
 from bidsface.__main__ import main
+from bidsface.analyses import check_analyses
 from bidsface.analysis import Analysis, AnalysisOptions, Results, TableFilter
 from bidsface.derivatives import OutputFolder
 from bidsface.errors import InputError, PluginError, RecipeError, UsageError
 from bidsface.files import FoundTables, ParticipantFiles, TableFile
 from bidsface.participant import LoadedParticipant
 from bidsface.participant.tables import read_table
-from bidsface.planning import Stage, check_analyses, plan_participant
+from bidsface.planning import Stage, plan_participant
 from bidsface.plugins import Plugins
 from bidsface.recipe_loading import load_recipe
 from bidsface.regions import HOST_SOURCES

@@ -46,6 +46,22 @@ def test_samples_of_all_runs_count(files, kinds, per_run):
     assert samples_mb(files, *kinds) == pytest.approx(expected, abs=1)
 
 
+def test_volumes_that_analyses_keep_count(files):
+    seen = []
+
+    def count(runs):
+        seen.extend(runs)
+        return 40
+
+    cost = study_cost([files], [], [count, lambda runs: 10])
+    assert [(run.n_volumes, run.repetition_time) for run in seen] == [(N_VOLUMES, 2.0)] * 2
+    # Analyses follow one another, but what they write stays.
+    held = BRAIN_FRACTION * VOLUME_MB
+    plain = study_cost([files], [])
+    assert cost.memory_mb - plain.memory_mb == pytest.approx(40 * held, abs=1)
+    assert cost.disk_mb - plain.disk_mb == pytest.approx(50 * held, abs=1)
+
+
 def test_files_that_cannot_be_read_are_told_of_elsewhere(files):
     missing = Run(Path("/nowhere/bold.nii"), {}, 2.0, events=Path("/nowhere/events.tsv"))
     cost = study_cost([files, ParticipantFiles("02", (missing,))], [AVERAGES])
@@ -58,3 +74,7 @@ def test_participants_at_once_stay_within_the_limit(files, tmp_path, allowed, ex
     limit = None if allowed is None else int(allowed * one)
     settings = Settings(tmp_path, tmp_path / "out", ("participant",), nprocs=4, memory_mb=limit)
     assert processes_that_fit(settings, [files], [AVERAGES]) == expected
+    if expected == 3:
+        # An analysis that keeps as much again leaves room for fewer.
+        many = [lambda runs: int(one / (BRAIN_FRACTION * VOLUME_MB))]
+        assert processes_that_fit(settings, [files], [AVERAGES], many) == 1

@@ -29,7 +29,7 @@ from bidsface.confounds import MOTION6, MOTION24
 from bidsface.errors import InputError, RecipeError
 from bidsface.files import ParticipantFiles
 from bidsface.participant import LoadedParticipant
-from bidsface.participant import participant as participant_module
+from bidsface.participant import volumes as volumes_module
 from bidsface.regions import HOST_SOURCES
 
 KINDS = {
@@ -99,13 +99,13 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path):
 
 def test_volumes_are_read_once_for_all_threads(files, monkeypatch):
     read = []
-    original = participant_module.read_series
+    original = volumes_module.read_series
 
     def counting(path, *arguments):
         read.append(path)
         return original(path, *arguments)
 
-    monkeypatch.setattr(participant_module, "read_series", counting)
+    monkeypatch.setattr(volumes_module, "read_series", counting)
     participant = load(files, n_threads=4, samples=KINDS)
     assert participant.regions.keys() == {"brain"}
     assert read == []
@@ -202,8 +202,30 @@ def test_select_regions(files):
     assert names() == ["left", "right"]
     assert names("both", "left") == ["left", "right"]
     assert names("right", "far") == ["right"]
-    with pytest.raises(InputError, match="has none of the regions far"):
+    with pytest.raises(InputError, match=r"has none of the regions far \(region far is left out"):
         names("lost")
+    assert participant.select_regions(["lost"], optional=True) == []
+    assert [one.name for one in participant.select_regions((), optional=True)] == ["left", "right"]
+    with pytest.raises(RecipeError, match="no region nose"):
+        participant.select_regions(["nose"], optional=True)
+
+
+def test_a_participant_without_any_region_is_there_for_analyses_of_the_brain(files):
+    participant = load(files, regions={"far": ball(80)})
+    assert participant.select_regions((), optional=True) == []
+    assert participant.background.shape == participant.brain.grid.shape
+    assert len(participant.bold_runs("display")) == 2
+    results = participant.overview()
+    assert any("region far is left out" in warning for warning in results.warnings)
+    assert results.highlights[0].endswith("voxels in the brain.")
+    # What works on regions never gets the voxels of the brain instead.
+    for ask in (
+        lambda: participant.voxels,
+        lambda: participant.samples("volumes", "display"),
+        lambda: participant.select_regions(()),
+    ):
+        with pytest.raises(InputError, match="sub-01: has none of the regions far"):
+            ask()
 
 
 def test_map_keeps_order(files):
@@ -271,6 +293,7 @@ def test_a_recipe_needs_neither_samples_nor_regions(tmp_path):
     assert "Regions were" not in results.methods
     with pytest.raises(RecipeError, match="regions: the recipe names none"):
         participant.select_regions(())
+    assert participant.select_regions((), optional=True) == []
 
 
 def test_lost_trials_are_counted(tmp_path):

@@ -3,8 +3,8 @@ import json
 import pytest
 import yaml
 
+from bidsface.analyses import check_analyses
 from bidsface.errors import RecipeError
-from bidsface.planning import check_analyses
 from bidsface.plugins import load_plugins
 from bidsface.recipe_loading import load_recipe, recipe_schema
 
@@ -135,6 +135,17 @@ def test_recipes_without_samples_are_for_analyses_that_need_none(plugins, write)
     analyses = {"task": {"analysis": "glm"}, "within": {"analysis": "decoding"}}
     path = write(samples={}, analyses=analyses)
     with pytest.raises(RecipeError, match=r"key analyses\.within: decoding works on samples"):
+        check_analyses(load_recipe(path, plugins), plugins, 1)
+    check_analyses(load_recipe(path, plugins, only=["task"]), plugins, 1)
+
+
+def test_recipes_without_regions_are_for_analyses_that_need_none(plugins, write):
+    kinds = ("decoding", "crossmodal", "searchlight", "rsa", "facs", "glm", "signature")
+    needs = {kind: plugins.analyses[kind].needs_regions for kind in kinds}
+    assert [kind for kind in kinds if not needs[kind]] == ["glm", "signature"]
+    analyses = {"task": {"analysis": "glm"}, "within": {"analysis": "decoding"}}
+    path = write(regions={}, analyses=analyses)
+    with pytest.raises(RecipeError, match=r"key analyses\.within: decoding works in regions"):
         check_analyses(load_recipe(path, plugins), plugins, 1)
     check_analyses(load_recipe(path, plugins, only=["task"]), plugins, 1)
 

@@ -234,16 +234,16 @@ def test_optional_regions_are_left_out_with_a_note(files, grid):
     assert "desc-aparcaseg_dseg" in regions.notes[1]
 
 
-@pytest.mark.parametrize(
-    ("regions", "message"),
-    [
-        ({"ball": BALL, "far": FAR}, "region far: .* no voxel in the brain"),
-        ({"far": FAR | {"optional": True}}, "sub-01: no region is left"),
-    ],
-)
-def test_regions_that_must_exist(files, grid, regions, message):
-    with pytest.raises(InputError, match=message):
-        found(files, grid, regions)
+def test_regions_that_must_exist(files, grid):
+    with pytest.raises(InputError, match=r"region far: .* no voxel in the brain"):
+        found(files, grid, {"ball": BALL, "far": FAR})
+
+
+def test_without_any_region_the_voxels_are_the_brain(files, grid):
+    regions = found(files, grid, {"far": FAR | {"optional": True}})
+    assert regions.regions == {}
+    assert regions.notes[0].startswith("region far is left out")
+    np.testing.assert_array_equal(regions.voxels.index, found(files, grid, {}).voxels.index)
 
 
 def test_plugin_source(files, grid):

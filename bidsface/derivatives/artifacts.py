@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -37,18 +37,26 @@ ROW = "row_name"
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """A file to write: its name, how to make its bytes, and its sidecar (None for none)."""
+    """A file to write: its name, how to make its bytes, and its sidecar (None for none).
+
+    ``encode`` returns the bytes, or yields them piece by piece.
+    """
 
     path: PurePosixPath
     kind: str
     suffix: str
-    encode: Callable[[], bytes]
+    encode: Callable[[], bytes | Iterator[bytes]]
     entities: Mapping[str, str]
     title: str
     caption: str
     sidecar: Mapping[str, Any] | None
     formats: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
+
+    def pieces(self) -> Iterable[bytes]:
+        """Return the bytes of the file in order."""
+        content = self.encode()
+        return [content] if isinstance(content, bytes) else content
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,6 +63,7 @@ def _stored_map(root: Path, record: FileRecord) -> StoredMap:
         load=lambda voxels: maps.read_map(path, space, resolution, voxels),
         grid=lambda: maps.read_grid(path, space, resolution),
         volumes=record.volumes,
+        stream=lambda voxels, size: maps.map_blocks(path, space, resolution, voxels, size),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def _stage_file(source: Path, artifact: Artifact) -> Staged:
         entities=dict(artifact.entities),
         formats=dict(artifact.formats),
         volumes=artifact.volumes,
-        **_written(source, artifact.encode()),
+        **_written(source, artifact.pieces()),
     )
     return Staged(source, record)
 
@@ -60,15 +60,20 @@ def _stage_sidecar(source: Path, artifact: Artifact, content: Mapping[str, Any])
         kind="sidecar",
         suffix=artifact.suffix,
         entities=dict(artifact.entities),
-        **_written(source, sidecar_bytes(content, path)),
+        **_written(source, [sidecar_bytes(content, path)]),
     )
     return Staged(source, record)
 
 
-def _written(path: Path, content: bytes) -> dict[str, Any]:
-    path.write_bytes(content)
+def _written(path: Path, pieces: Iterable[bytes]) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with path.open("wb") as stream:
+        for piece in pieces:
+            stream.write(piece)
+            digest.update(piece)
+    found = path.stat()
     return {
-        "size": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "mtime_ns": path.stat().st_mtime_ns,
+        "size": found.st_size,
+        "sha256": digest.hexdigest(),
+        "mtime_ns": found.st_mtime_ns,
     }

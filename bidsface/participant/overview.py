@@ -30,9 +30,10 @@ ABOUT_IMAGES = (
 
 def describe_participant(participant: LoadedParticipant) -> Results:
     """Return region masks, carpet figures, tables of runs, classes and regions, and methods."""
-    text = methods_text(participant.recipe, tuple(participant.regions.values()))
+    regions = tuple(participant.regions.values())
+    text = methods_text(participant.recipe, regions)
     return Results(
-        parcellations=(Parcellation(participant.voxels, tuple(participant.regions.values())),),
+        parcellations=(Parcellation(participant.found.voxels, regions),),
         figures=() if participant.recipe.inputs.images is not None else _carpets(participant),
         summaries=(_runs(participant), _classes(participant), *_regions(participant)),
         methods=text,
@@ -50,7 +51,7 @@ def _highlight(participant: LoadedParticipant) -> str:
     where = f"{n_regions} region{'s' * (n_regions != 1)}" if n_regions else "the brain"
     return (
         f"{len(used)} of {len(participant.files.runs)} runs were used, with {trials} trials of "
-        f"{len(classes)} classes and {len(participant.voxels.index)} voxels in {where}."
+        f"{len(classes)} classes and {len(participant.found.voxels.index)} voxels in {where}."
     )
 
 
@@ -121,7 +122,7 @@ def _class_row(task: str, name: str, count: int, role: str) -> dict[str, object]
 def _regions(participant: LoadedParticipant) -> Sequence[Summary]:
     if not participant.regions:
         return ()
-    volume = abs(float(np.linalg.det(participant.voxels.grid.affine[:3, :3])))
+    volume = abs(float(np.linalg.det(participant.found.voxels.grid.affine[:3, :3])))
     rows = [
         {
             "region": region.name,
@@ -153,7 +154,7 @@ def _carpets(participant: LoadedParticipant) -> Sequence[Figure]:
                 title=f"Cleaned data, {run.run.block}",
                 caption=(
                     f"Framewise displacement (mm) and {values.shape[1]} of the "
-                    f"{len(participant.voxels.index)} voxels after cleaning."
+                    f"{len(participant.found.voxels.index)} voxels after cleaning."
                 ),
                 entities=output_entities(run.run),
             )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,40 +16,17 @@ from bidsface.errors import InputError, RecipeError
 from bidsface.execution import map_in_threads
 from bidsface.files import FoundTables, ParticipantFiles
 from bidsface.participant.images import prepare_images
-from bidsface.participant.preparation import PreparedRun, PreparedRuns, prepare_runs
+from bidsface.participant.preparation import PreparedRuns, prepare_runs
 from bidsface.participant.series import bold_run, brain_voxels, mean_displacement, structures_at
 from bidsface.participant.tables import requested_tables
-from bidsface.recipe import Cleaning, Recipe
+from bidsface.participant.volumes import Volumes, read_volumes
+from bidsface.recipe import Recipe
 from bidsface.regions import Earlier, RegionSource
 from bidsface.regions.masking import FoundRegions, find_regions
-from bidsface.samples import empty_samples
-from bidsface.volumes import common_grid, read_images, read_series
+from bidsface.volumes import common_grid
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
-
-CARPET_VOXELS = 300
-"""Voxels of each run that are kept for the carpet figure."""
-
-
-@dataclass(frozen=True, eq=False)
-class Volumes:
-    """What is left of the volumes once they have been read.
-
-    Attributes
-    ----------
-    samples : mapping of (name, task) to Samples
-    background : ndarray of the grid's shape, float32
-    carpets : tuple of ndarray of shape (n_kept, n_shown), float32
-        Cleaned series of evenly spaced voxels of every used run.
-    constant : tuple of int
-        How many voxels of every used run do not vary (of images: are 0 in one of them).
-    """
-
-    samples: Mapping[tuple[str, str], Samples]
-    background: NDArray[np.float32]
-    carpets: tuple[NDArray[np.float32], ...]
-    constant: tuple[int, ...]
 
 
 class LoadedParticipant:
@@ -114,7 +91,7 @@ class LoadedParticipant:
 
     @cached_property
     def _volumes(self) -> Volumes:
-        return read_volumes(self.runs, self.voxels, self.recipe)
+        return read_volumes(self.runs, self.found.voxels, self.recipe)
 
     @property
     def runs(self) -> PreparedRuns:
@@ -146,7 +123,14 @@ class LoadedParticipant:
 
     @property
     def voxels(self) -> Voxels:
-        """Union of the regions; columns of every ``Samples.X``."""
+        """Union of the regions; columns of every ``Samples.X``.
+
+        Raises
+        ------
+        InputError
+            If the recipe has regions and the participant none of them.
+        """
+        self._require_regions()
         return self.found.voxels
 
     @property
@@ -202,11 +186,12 @@ class LoadedParticipant:
         RecipeError
             If the recipe has no such kind.
         InputError
-            If no run of the task can be used.
+            If no run of the task can be used, or the participant has no region.
         """
         if name not in self.recipe.samples:
             raise RecipeError(f"no samples {name}; the recipe has {', '.join(self.recipe.samples)}")
         self._require(task)
+        self._require_regions()
         return self.volumes.samples[name, task]
 
     def tables(
@@ -235,17 +220,23 @@ class LoadedParticipant:
             f"({reasons or 'tasks are ' + ', '.join(self.tasks)})"
         )
 
-    def select_regions(self, names: Sequence[str]) -> Sequence[Region]:
+    def select_regions(self, names: Sequence[str], *, optional: bool = False) -> Sequence[Region]:
         """Return regions by name or by the name of a region set; an empty list means all.
 
         Optional regions that this participant lacks are passed over.
 
+        Parameters
+        ----------
+        names : sequence of str
+        optional : bool
+            Whether there may be none.
+
         Raises
         ------
         RecipeError
-            If the recipe has no such region or set, or no regions at all.
+            If the recipe has no such region or set, or no regions at all, unless ``optional``.
         InputError
-            If the participant has none of them.
+            If the participant has none of them, unless ``optional``.
         """
         sets = self.recipe.region_sets
         wanted = [region for name in names for region in sets.get(name, (name,))]
@@ -255,13 +246,25 @@ class LoadedParticipant:
                 f"no region {', '.join(unknown)}; the recipe has "
                 f"{', '.join((*self.recipe.regions, *sets))}"
             )
-        if not self.recipe.regions:
+        if not self.recipe.regions and not optional:
             raise RecipeError("regions: the recipe names none, and this analysis works in regions")
         regions = self.regions
         selected = [regions[name] for name in dict.fromkeys(wanted or regions) if name in regions]
-        if not selected:
-            raise InputError(f"sub-{self.label}: has none of the regions {', '.join(wanted)}")
+        if not selected and not optional:
+            self._refuse_no_region(wanted)
         return selected
+
+    def _require_regions(self) -> None:
+        """Raise InputError if the recipe has regions and this participant none of them."""
+        if self.recipe.regions and not self.regions:
+            self._refuse_no_region(())
+
+    def _refuse_no_region(self, wanted: Sequence[str]) -> NoReturn:
+        notes = "; ".join(self.found.notes)
+        raise InputError(
+            f"sub-{self.label}: has none of the regions {', '.join(wanted or self.recipe.regions)}"
+            f"{f' ({notes})' if notes else ''}"
+        )
 
     def map(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Sequence[Outcome]:
         """Apply a function to items on this participant's threads; results keep their order."""
@@ -272,57 +275,3 @@ class LoadedParticipant:
         from bidsface.participant.overview import describe_participant
 
         return describe_participant(self)
-
-
-def read_volumes(runs: PreparedRuns, voxels: Voxels, recipe: Recipe) -> Volumes:
-    """Read, clean and sample every run once.
-
-    Memory holds the samples of all kinds and one run at a time (float32).
-    """
-    mask = np.zeros(voxels.grid.shape, bool)
-    mask.flat[voxels.index] = True
-    n_voxels = len(voxels.index)
-    shown = np.unique(np.linspace(0, n_voxels - 1, CARPET_VOXELS).astype(int))
-    samples = {
-        (name, task): empty_samples(name, runs.of_task(task), n_voxels)
-        for task in runs.tasks
-        for name in recipe.samples
-    }
-    filled = dict.fromkeys(samples, 0)
-    background = np.zeros(voxels.grid.shape)
-    carpets, constant = [], []
-    for run in runs.used:
-        own_mean, cleaned, empty = _read(run, mask, recipe.cleaning)
-        background += own_mean
-        for name in recipe.samples:
-            filled[name, run.task] = _fill(
-                samples[name, run.task], filled[name, run.task], run, cleaned
-            )
-        carpets.append(cleaned[:, shown].copy())
-        constant.append(empty)
-    mean = (background / len(runs.used)).astype(np.float32)
-    return Volumes(samples, mean, tuple(carpets), tuple(constant))
-
-
-def _read(
-    run: PreparedRun, mask: NDArray[np.bool_], cleaning: Cleaning
-) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
-    """Return a run's mean image, its cleaned volumes, and how many voxels lack a signal."""
-    kept, fwhm = run.filter.kept, cleaning.smoothing_fwhm
-    if run.run.images:
-        series = read_images(run.run.images, mask, kept, fwhm)
-        empty = (series.values[kept] == 0).any(axis=0)
-        cleaned = run.filter.clean_voxels(series.values, standardize=cleaning.standardize)
-    else:
-        series = read_series(run.run.bold, mask, kept, fwhm)
-        cleaned = run.filter.clean_voxels(series.values, standardize=cleaning.standardize)
-        empty = np.ptp(cleaned, axis=0) == 0
-    return series.mean, cleaned, int(np.count_nonzero(empty))
-
-
-def _fill(samples: Samples, start: int, run: PreparedRun, cleaned: NDArray[np.float32]) -> int:
-    """Write the samples of a run into their rows and return where the next run's begin."""
-    weights = run.selections[samples.name].weights
-    stop = start + weights.shape[0]
-    samples.X[start:stop] = weights @ cleaned
-    return stop

@@ -41,7 +41,8 @@ def bold_run(run: PreparedRun, brain: Voxels) -> BoldRun:
     mask.flat[brain.index] = True
 
     def load(fwhm: float | None) -> NDArray[np.float32]:
-        return read_series(run.run.bold, mask, kept, fwhm).values[kept]
+        values = read_series(run.run.bold, mask, kept, fwhm).values
+        return values if kept.all() else values[kept]
 
     return BoldRun(
         block=run.run.block,

@@ -23,7 +23,7 @@ class FoundRegions:
     Attributes
     ----------
     voxels : Voxels
-        Union of the regions.
+        Union of the regions; the whole brain where there are none.
     regions : mapping of str to Region
         In recipe order.
     notes : tuple of str
@@ -44,19 +44,15 @@ def find_regions(
 ) -> FoundRegions:
     """Find a recipe's regions within the brain.
 
-    Regions that are made of group results which are not there yet are left out, with a note. The
-    voxels of a recipe without regions are the whole brain.
+    Regions that are made of group results which are not there yet are left out, with a note. Where
+    there is no region, the voxels are the whole brain.
 
     Raises
     ------
     InputError
-        If a region that is not optional lacks its files or has no voxel in the brain, or if no
-        region is left.
+        If a region that is not optional lacks its files or has no voxel in the brain.
     """
     brain = common_brain(files.runs, grid)
-    if not recipe.regions:
-        whole = np.arange(math.prod(grid.shape)) if brain is None else np.flatnonzero(brain)
-        return FoundRegions(Voxels(grid, whole), {}, ())
     masks: dict[str, Mask] = {}
     made_of: dict[str, str] = {}
     notes = []
@@ -80,7 +76,8 @@ def find_regions(
                 else:
                     raise InputError(f"region {name}: {error}") from error
     if not masks:
-        raise InputError(f"sub-{files.label}: no region is left ({'; '.join(notes)})")
+        whole = np.arange(math.prod(grid.shape)) if brain is None else np.flatnonzero(brain)
+        return FoundRegions(Voxels(grid, whole), {}, tuple(notes))
     union = np.flatnonzero(np.logical_or.reduce(list(masks.values())))
     regions = {
         name: Region(

@@ -22,6 +22,7 @@ class Decoding(Analysis):
     name: ClassVar[str] = "decoding"
     Options: ClassVar[type[AnalysisOptions]] = DecodingOptions
     needs_samples: ClassVar[bool] = True
+    needs_regions: ClassVar[bool] = True
 
     def regions_used(self, options: DecodingOptions) -> Sequence[str] | None:
         """Return the regions to decode in and those to draw maps of; None for all."""

@@ -24,6 +24,7 @@ class Crossmodal(Analysis):
     name: ClassVar[str] = "crossmodal"
     Options: ClassVar[type[AnalysisOptions]] = CrossmodalOptions
     needs_samples: ClassVar[bool] = True
+    needs_regions: ClassVar[bool] = True
 
     def regions_used(self, options: CrossmodalOptions) -> Sequence[str] | None:
         """Return the regions to decode in, those of pairs, and those to draw maps of."""

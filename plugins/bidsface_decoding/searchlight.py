@@ -66,6 +66,7 @@ class SearchlightAnalysis(Analysis):
     name: ClassVar[str] = "searchlight"
     Options: ClassVar[type[AnalysisOptions]] = SearchlightOptions
     needs_samples: ClassVar[bool] = True
+    needs_regions: ClassVar[bool] = True
 
     def regions_used(self, options: SearchlightOptions) -> Sequence[str] | None:
         """Return the region; None where the largest one is to be found."""

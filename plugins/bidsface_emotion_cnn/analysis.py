@@ -13,6 +13,7 @@ from bidsface.analysis import (
     Participant,
     ParticipantResults,
     Results,
+    RunSize,
     refuse_unknown,
 )
 from bidsface.errors import InputError, RecipeError, UsageError
@@ -45,6 +46,12 @@ class EmotionCnn(Analysis):
             raise RecipeError(
                 f"emotion-cnn needs {', '.join(missing)}: pip install 'bidsface[cnn]'"
             )
+
+    def volumes_kept(self, options: EmotionOptions, runs: Sequence[RunSize]) -> int:
+        """Return how many labelled volumes there are at most; see `volume_counts`."""
+        from bidsface_emotion_cnn.volume_counts import most_volumes
+
+        return most_volumes(runs, options.labels, options.tasks, self.bids_dir)
 
     # The modules that do the work are imported when there is some: torch takes seconds.
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
+
+COLUMNS_AT_ONCE = 4096
+"""Voxels that are cleaned together; enough for matrix products, few beside a whole run."""
 
 
 def drifts(times: Floats, repetition_time: float, period: float | None) -> NDArray[np.float64]:
@@ -65,3 +70,38 @@ def standardized(series: NDArray[np.float32]) -> NDArray[np.float32]:
     flat = deviation <= 1e-6 * np.abs(series).max(axis=0, initial=0.0)
     scale = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, deviation))
     return np.asarray((series - mean.astype(np.float32)) * scale.astype(np.float32))
+
+
+def cleaned_volumes(
+    series: NDArray[np.float32],
+    regressors: Floats,
+    rows: NDArray[np.integer],
+    per_voxel: bool,
+    out: NDArray[np.float32],
+) -> None:
+    """Write some volumes of a run, without drifts and confounds, to an array.
+
+    Voxels are cleaned a few thousand at a time: nothing of the size of the run is made beside it.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_volumes, n_voxels), float32
+    regressors : ndarray of shape (n_volumes, n_regressors)
+    rows : ndarray of shape (n_rows,)
+        Volumes that are wanted; all of them are used in cleaning.
+    per_voxel : bool
+        Bring voxels to mean 0 and standard deviation 1 over the run; else their means stay.
+    out : ndarray of shape (n_rows, n_voxels), float32
+    """
+    n_voxels = series.shape[1]
+    n_blocks = max(1, -(-n_voxels // COLUMNS_AT_ONCE))
+    # As equal as can be: NumPy adds up a single column in another order than one of several.
+    edges = np.linspace(0, n_voxels, n_blocks + 1).round().astype(int)
+    for first, stop in pairwise(edges):
+        own = series[:, first:stop]
+        left = residuals(own, regressors)
+        if per_voxel:
+            out[:, first:stop] = standardized(left)[rows]
+        else:
+            mean = own.mean(axis=0, dtype=np.float64).astype(np.float32)
+            out[:, first:stop] = left[rows] + mean

@@ -22,6 +22,9 @@ from bidsface_emotion_cnn.volume_set import VolumeSet, cached_volumes, scaled_vo
 NOT_SHARED = ("sub", "desc", "stat", "space", "res", "run")
 """Entities that names of the group's results do not take from those of participants."""
 
+BLOCK_VALUES = 2**23
+"""Voxels of all volumes that are read together (32 MiB in single precision)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
@@ -71,7 +74,7 @@ def gather(
 ) -> Cohort:
     """Write the volumes of all participants to one file and return what is known of them.
 
-    Memory holds the volumes of one participant at a time.
+    Memory holds a few volumes at a time, whatever the number of participants and of volumes.
 
     Parameters
     ----------
@@ -102,8 +105,10 @@ def gather(
 
     def of_participants() -> Iterator[NDArray[np.float32]]:
         for one in labelled:
-            values = _map(one, VOLUMES).load(everywhere)
-            yield scaled_volumes(blocks.mean_of(values.astype(np.float32)), inside, scaling)
+            stored = _map(one, VOLUMES)
+            for values in stored.blocks(everywhere, _block_size(len(stored.volumes), full)):
+                # Over voxels: it makes no difference which volumes come together.
+                yield scaled_volumes(blocks.mean_of(values), inside, scaling)
 
     data = cached_volumes(path, (len(table), *blocks.grid.shape), of_participants())
     return Cohort(
@@ -118,6 +123,15 @@ def gather(
         entities=shared([_map(one, VOLUMES).entities for one in labelled], NOT_SHARED),
         notes=[f"sub-{name} has no labelled volumes" for name in sorted(every - known)],
     )
+
+
+def _block_size(n_volumes: int, grid: Grid) -> int:
+    """Return how many volumes to read together."""
+    size = max(2, BLOCK_VALUES // int(np.prod(grid.shape)))
+    # NumPy adds up the voxels of a single volume in another order than those of several.
+    while n_volumes % size == 1 and size < n_volumes:
+        size += 1
+    return size
 
 
 def _table(participants: Sequence[ParticipantResults]) -> pd.DataFrame:
@@ -201,10 +215,10 @@ def _regions(
     owners: dict[str, int] = {}
     for one in participants:
         for stored in (item for item in one.maps if item.stat == MEMBERS):
-            values = stored.load(everywhere).reshape(len(everywhere.index), -1) > 0.5
-            for number, name in enumerate(stored.volumes):
-                votes.setdefault(name, np.zeros(len(values), np.int32))
-                votes[name] += values[:, number]
+            images = (image for block in stored.blocks(everywhere, 1) for image in block.T)
+            for name, image in zip(stored.volumes, images, strict=True):
+                votes.setdefault(name, np.zeros(len(image), np.int32))
+                votes[name] += image > 0.5
                 owners[name] = owners.get(name, 0) + 1
     return {
         name: blocks.mean_of((2 * count >= owners[name]).astype(np.float32)[:, None])[0] >= 0.5

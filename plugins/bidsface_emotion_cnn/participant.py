@@ -24,7 +24,7 @@ from bidsface.anatomy import structure_map
 from bidsface.backgrounds import mean_map
 from bidsface.entities import shared
 from bidsface_emotion_cnn import emotion_text
-from bidsface_emotion_cnn.cleaning import drifts, residuals, standardized
+from bidsface_emotion_cnn.cleaning import cleaned_volumes, drifts
 from bidsface_emotion_cnn.options import EmotionOptions
 from bidsface_emotion_cnn.volume_labels import label_runs, read_label_sources
 
@@ -83,17 +83,19 @@ def gather_volumes(
         validate="many_to_one",
     )
     used = [run for run in runs if (frame["block"] == run.block).any()]
-    parts = [
-        _volumes(run, frame.loc[frame["block"] == run.block, "kept_index"].to_numpy(), options)
-        for run in used
-    ]
-    order = np.concatenate([np.flatnonzero(frame["block"] == run.block) for run in used])
-    table = frame.iloc[order].rename(columns={"votes_share": "agreement"})[list(COLUMNS)]
+    rows = [np.flatnonzero(frame["block"] == run.block) for run in used]
+    values = np.empty((len(frame), len(participant.brain.index)), np.float32)
+    start = 0
+    for run, own in zip(used, rows, strict=True):
+        stop = start + len(own)
+        _fill(values[start:stop], run, frame["kept_index"].to_numpy()[own], options)
+        start = stop
+    table = frame.iloc[np.concatenate(rows)].rename(columns={"votes_share": "agreement"})
     notes.extend(labelled.notes)
     return _results(
         participant,
-        table.reset_index(drop=True),
-        np.concatenate(parts).T,
+        table[list(COLUMNS)].reset_index(drop=True),
+        values.T,
         shared([run.entities for run in used], ("run",)),
         options,
         emotion_text.participant_methods(options, len(annotations)),
@@ -101,25 +103,16 @@ def gather_volumes(
     )
 
 
-def _volumes(
-    run: BoldRun, rows: NDArray[np.integer], options: EmotionOptions
-) -> NDArray[np.float32]:
-    """Return cleaned volumes of a run."""
+def _fill(
+    values: NDArray[np.float32], run: BoldRun, rows: NDArray[np.integer], options: EmotionOptions
+) -> None:
+    """Write cleaned volumes of a run to ``values``; the run is in memory only meanwhile."""
     series = run.load(options.smoothing_fwhm)
     regressors = [drifts(run.times, run.repetition_time, options.high_pass)]
     if options.confounds and run.confounds.shape[1]:
         regressors.append(run.confounds.to_numpy(float))
-    return _cleaned(series, np.hstack(regressors), options)[rows]
-
-
-def _cleaned(
-    series: NDArray[np.float32], regressors: NDArray[np.float64], options: EmotionOptions
-) -> NDArray[np.float32]:
-    """Return a run without drifts and confounds; its mean image stays unless voxels are scaled."""
     per_voxel = options.scaling in ("voxel", "both")
-    mean = series.mean(axis=0, dtype=np.float64).astype(np.float32)
-    left = residuals(series, regressors)
-    return standardized(left) if per_voxel else left + mean
+    cleaned_volumes(series, np.hstack(regressors), rows, per_voxel, values)
 
 
 def _results(
@@ -154,13 +147,14 @@ def _results(
 def _places(participant: Participant, options: EmotionOptions, entities: Entities) -> list[Map]:
     """Return maps of the regions and of FreeSurfer's structures, where there are any."""
     maps = []
-    regions = participant.select_regions(options.regions)
-    members = np.zeros((len(participant.voxels.index), len(regions)), np.float32)
-    for number, region in enumerate(regions):
-        members[region.columns, number] = 1.0
-    text = "Regions: 1 inside, 0 outside"
-    names = [region.name for region in regions]
-    maps.append(Map(MEMBERS, members, participant.voxels, entities, text, names))
+    regions = participant.select_regions(options.regions, optional=True)
+    if regions:
+        members = np.zeros((len(participant.voxels.index), len(regions)), np.float32)
+        for number, region in enumerate(regions):
+            members[region.columns, number] = 1.0
+        text = "Regions: 1 inside, 0 outside"
+        names = [region.name for region in regions]
+        maps.append(Map(MEMBERS, members, participant.voxels, entities, text, names))
     structures = structure_map(participant, entities)
     return maps if structures is None else [*maps, structures]
 

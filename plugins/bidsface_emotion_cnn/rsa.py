@@ -193,6 +193,7 @@ class Rsa(Analysis):
 
     name: ClassVar[str] = "rsa"
     Options: ClassVar[type[AnalysisOptions]] = RsaOptions
+    needs_regions: ClassVar[bool] = True
 
     def regions_used(self, options: RsaOptions) -> Sequence[str] | None:
         """Return the regions, and that of the searchlight; None for all."""

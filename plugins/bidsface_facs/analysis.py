@@ -23,6 +23,7 @@ class Facs(Analysis):
     name: ClassVar[str] = "facs"
     Options: ClassVar[type[AnalysisOptions]] = FacsOptions
     needs_samples: ClassVar[bool] = True
+    needs_regions: ClassVar[bool] = True
     other_datasets: ClassVar[bool] = True
 
     def regions_used(self, options: FacsOptions) -> Sequence[str] | None:

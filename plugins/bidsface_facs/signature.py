@@ -33,7 +33,8 @@ class SignatureOptions(AnalysisOptions):
     samples: str | None = None
     """Kind of samples to use, by its name in the recipe; null for the first one."""
     region: str | None = None
-    """Region whose voxels are used; null for all voxels of the recipe's regions."""
+    """Region whose voxels are used; null for all voxels of the recipe's regions, of the brain
+    where it has none."""
     standardize: Literal["image", "none"] = "none"
     """Scale every image to mean 0 and standard deviation 1 over the voxels of the map first, as
     `facs` does by default: the dot product is then the prediction, up to the intercept.
