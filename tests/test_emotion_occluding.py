@@ -11,7 +11,7 @@ from bidsface.derivatives.tables import check_columns
 
 torch = pytest.importorskip("torch")
 
-from bidsface_emotion_cnn import occluding  # noqa: E402
+from bidsface_emotion_cnn import group, occluding  # noqa: E402
 from bidsface_emotion_cnn.cross_validation import FoldOutcome, SchemeOutcome  # noqa: E402
 from bidsface_emotion_cnn.file_labels import file_labels  # noqa: E402
 from bidsface_emotion_cnn.networks import SmallEmotionCNN3D  # noqa: E402
@@ -175,6 +175,20 @@ def test_drops_are_tested_where_nothing_is_recognized(monkeypatch):
     assert frame["drop_shown"].isna().all()
     assert (frame["n_shown"] == 0).all()
     assert any("joy: maps show 0 instead of 6 volumes" in note for note in results.warnings)
+
+
+def test_the_group_says_so_and_goes_on(monkeypatch):
+    cohort, options = cohort_of(), options_of()
+    cohort.blocks = SimpleNamespace(full=cohort.grid)
+    monkeypatch.setattr(group, "atlas_for", lambda *args: 1 / 0)
+    grid = box_grid(cohort, options.occlusion)
+    outcome = outcome_of(cohort, np.zeros(36, bool))
+    tests, said = group._inside_results([], outcome, cohort, grid, options, TOOLS)
+    assert {kind for _, kind in stats_of(tests.maps)} == {"t", "p", "pfwe", "pfdr"}
+    (text,) = said.warnings
+    assert text.startswith("no held-out volume was classified correctly with a probability above")
+    assert "tested all the same" in text
+    assert group._inside_results([], outcome, cohort, None, options, TOOLS) == []
 
 
 def test_maps_of_networks_that_are_too_sure_can_be_written(monkeypatch):

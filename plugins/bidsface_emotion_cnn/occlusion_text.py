@@ -145,8 +145,9 @@ def exploration_methods(explored: Exploration) -> str:
     settings = explored.settings
     return " ".join(
         [
-            f"The {settings.top} positions per class with the largest drops were named by the "
-            f"structure that most of a box's voxels lie in ({explored.names_source}).",
+            f"The {settings.top} positions per class with the largest drops in the maps of "
+            "importance were named by the structure that most of a box's voxels lie in "
+            f"({explored.names_source}).",
             "Their coordinates, and the vectors of changes of all classes' probabilities, were "
             f"embedded in two dimensions by UMAP [@mcinnes2018] ({settings.umap.n_neighbors} "
             f"neighbours at most, smallest distance {settings.umap.min_dist:g}, beginning with "
