@@ -29,6 +29,7 @@ from bidsface_emotion_cnn.leakage_audit import LeakageAudit
 from bidsface_emotion_cnn.splits import SCHEMES, make_folds
 
 sys.path.insert(0, str(Path(__file__).parent))
+import null_emotion_occlusion
 from calibration import LEVEL, Kind, Study, calibrate
 
 N_PEOPLE, N_RUNS, N_BLOCKS, N_CLASSES, N_FEATURES = 8, 6, 10, 3, 15
@@ -221,6 +222,15 @@ def kind_of(name: str) -> Kind:
 STUDY = Study(all_p, kind_of)
 
 
+def all_of_occlusion(seed: np.random.SeedSequence) -> Found:
+    """Yield the p-values of occlusion by their names."""
+    rng = np.random.default_rng(child_seed(seed, 0))
+    return null_emotion_occlusion.occlusion_p(rng, child_seed(seed, 1))
+
+
+OCCLUSION = Study(all_of_occlusion, kind_of)
+
+
 def report(rows: Sequence[str], n: int, seconds: float) -> str:
     """Return the section of the document."""
     order = sorted(rows, key=lambda row: any(word in row for word in (LIMIT, WRONG, POWER)))
@@ -251,12 +261,14 @@ labels have in common with them, and all the more with participants held out, wh
 knows the labels of the moments that it is tested on. Only circular shifts ask about other labels.
 Rows {WRONG} are procedures that the analysis does not use. Rows {POWER} show that the tests find
 what there is.
-"""
+{null_emotion_occlusion.REPORT}"""
 
 
 def main() -> int:
     """Run the calibration; the exit status tells whether every test holds its level."""
-    return calibrate(__doc__.splitlines()[0], "null_emotion", [STUDY.part()], report)
+    return calibrate(
+        __doc__.splitlines()[0], "null_emotion", [STUDY.part(), OCCLUSION.part()], report
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from bidsface.analysis import (
 )
 from bidsface.errors import InputError
 from bidsface.regions.freesurfer import APARCASEG
-from bidsface.volumes import read_volume, to_grid
+from bidsface.volumes import open_image, read_volume, to_grid
 
 UNLABELLED = "unlabelled"
 
@@ -205,13 +205,35 @@ def file_atlas(path: str, lookup: str | None, grid: Grid) -> Atlas:
     InputError
         If the image or its lookup table cannot be read.
     """
-    image = Path(path).expanduser()
-    if not image.is_file():
-        raise InputError(f"{image}: no such file (option atlas)")
-    beside = image.with_name(f"{image.name.split('.')[0]}.tsv")
-    names = _read_lookup(Path(lookup).expanduser() if lookup else beside)
+    names = check_atlas(path, lookup)
+    image, _ = atlas_files(path, lookup)
     values = to_grid(*read_volume(image), grid, "nearest")
     return Atlas(grid, values.ravel().round().astype(np.int64), names, f"atlas {image.name}")
+
+
+def atlas_files(path: str, lookup: str | None) -> tuple[Path, Path]:
+    """Return an atlas's image and its table of names, absolute; arguments as of `file_atlas`."""
+    image = Path(path).expanduser().absolute()
+    beside = image.with_name(f"{image.name.split('.')[0]}.tsv")
+    return image, Path(lookup).expanduser().absolute() if lookup else beside
+
+
+def check_atlas(path: str, lookup: str | None) -> dict[int, str]:
+    """Return the names of an atlas whose image can be opened; arguments as of `file_atlas`.
+
+    Raises
+    ------
+    InputError
+        If the image or its lookup table cannot be read.
+    """
+    image, table = atlas_files(path, lookup)
+    if not image.is_file():
+        raise InputError(f"{image}: no such file (option atlas)")
+    names = _read_lookup(table)
+    shape = open_image(image).shape
+    if len(shape) < 3 or shape[3:] not in ((), (1,)):
+        raise InputError(f"{image}: wanted one volume of labels (option atlas), found {shape}")
+    return names
 
 
 def _read_lookup(path: Path) -> dict[int, str]:

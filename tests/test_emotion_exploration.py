@@ -46,6 +46,7 @@ CLASSES = ("FEAR", "HAPPINESS", "MIXED UP")
 SHAPE = (16, 18, 14)
 AFFINE = np.array([[4.0, 0, 0, -30], [0, 4.0, 0, -34], [0, 0, 4.0, -26], [0, 0, 0, 1]])
 TOP = 20
+N_SHOWN = np.array([1, 2, 2])
 
 
 def brain():
@@ -315,11 +316,15 @@ def test_sentences_cite_what_was_done(explored, study):
     assert "sundararajan2017" not in citations_of(occlusion_methods(grid, 10, 0.8))
     tested = group_occlusion(np.stack([maps, maps + 0.01]), 7, np.random.SeedSequence(0), inside)
     assert {"winkler2014", "nichols2002", "benjamini1995"} == set(
-        citations_of(group_methods(tested, 7))
+        citations_of(group_methods(N_SHOWN, tested, 12, 7))
     )
+    said = group_methods(N_SHOWN, tested, 12, 7)
+    assert "over participants (1 to 2 per class)" in said
+    assert "tested in up to 12 volumes per class" in said
+    assert "drawn whatever the network said of them (2 participants per class)" in said
     alone = group_occlusion(maps[None], 7, np.random.SeedSequence(0), inside)
-    assert "there was no inference" in group_methods(alone, 7)
-    every = text + occluded + group_methods(tested, 7) + exploration_methods(dense)
+    assert "there was no inference" in group_methods(N_SHOWN, alone, 12, 7)
+    every = text + occluded + group_methods(N_SHOWN, tested, 12, 7) + exploration_methods(dense)
     assert set(citations_of(every)) == set(CITATIONS)
 
 

@@ -159,6 +159,22 @@ def test_volumes_of_all_participants_are_gathered(options, tmp_path):
     assert (cohort.repetition_time, cohort.tasks) == (2.0, ("film",))
 
 
+def test_classes_that_nobody_has_and_odd_names_are_told(tmp_path):
+    pytest.importorskip("torch")
+    from bidsface_emotion_cnn.gathering import gather
+    from bidsface_emotion_cnn.options import EmotionOptions
+
+    grid = Grid((3, 3, 3), AFFINE)
+    voxels = Voxels(grid, np.arange(27))
+    table = volumes_table(["LOVE", "страх"], ["1", "2"])
+    own = stored_participant("01", np.ones((27, 2)), table, grid, voxels)
+    options = EmotionOptions(scaling="none", labels={"classes": ["LOVE", "страх", "FAER"]})
+    assert gather([own], options, tmp_path).notes == [
+        "labels.classes: nobody has volumes of FAER",
+        "'страх' is called class2 in names of files",
+    ]
+
+
 def test_volumes_on_other_grids_are_refused(options, tmp_path):
     from bidsface_emotion_cnn.gathering import gather
 

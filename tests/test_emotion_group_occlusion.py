@@ -1,4 +1,4 @@
-"""Occlusion of a group: chosen volumes, participants' maps, and the test of drops."""
+"""Occlusion of a group: participants' maps, and the test of drops."""
 
 from itertools import product
 
@@ -8,86 +8,14 @@ from scipy import stats
 
 from bidsface.statistics import fdr
 from bidsface_emotion_cnn.group_occlusion import (
-    chosen_volumes,
     group_occlusion,
     participant_maps,
+    participants_mean,
     sign_flip_test,
     sign_flips,
 )
 
 SEED = np.random.SeedSequence(7)
-
-
-# --- which volumes
-
-
-def predictions(n_per=6, n_people=4, n_classes=3, seed=0):
-    """Volumes of several people; every third one is classified with less confidence."""
-    generator = np.random.default_rng(seed)
-    codes = np.tile(np.repeat(np.arange(n_classes), n_per), n_people)
-    people = np.repeat(np.arange(n_people), n_classes * n_per)
-    probabilities = np.full((len(codes), n_classes), 0.05)
-    sure = np.arange(len(codes)) % 3 != 0
-    probabilities[np.arange(len(codes)), codes] = np.where(sure, 0.9, 0.7)
-    wrong = generator.random(len(codes)) < 0.2
-    probabilities[wrong] = np.roll(probabilities[wrong], 1, axis=1)
-    return probabilities, codes, people
-
-
-def test_volumes_are_right_sure_and_of_all_participants():
-    probabilities, codes, people = predictions()
-    names = ["fear", "love", "joy"]
-    found = chosen_volumes(probabilities, codes, 8, seed=SEED, participants=people, classes=names)
-    assert (np.diff(found.index) > 0).all()
-    own = probabilities[found.index, codes[found.index]]
-    assert (own > 0.8).all()
-    assert np.bincount(codes[found.index]).tolist() == [8, 8, 8]
-    assert found.notes == ()
-    for code in range(3):
-        counts = np.bincount(people[found.index][codes[found.index] == code], minlength=4)
-        there = (probabilities[:, code] > 0.8) & (codes == code)
-        available = np.bincount(people[there], minlength=4)
-        # Nobody gives two more than another who still has some.
-        least = min(counts[person] for person in range(4) if counts[person] < available[person])
-        assert counts.max() <= least + 1
-
-
-def test_fewer_volumes_than_wanted_are_told():
-    probabilities, codes, people = predictions()
-    probabilities[codes == 2] = 0.33
-    found = chosen_volumes(
-        probabilities, codes, seed=SEED, participants=people, classes=["fear", "love", "joy"]
-    )
-    assert np.bincount(codes[found.index], minlength=3)[2] == 0
-    assert len(found.notes) == 1
-    assert found.notes[0].startswith("joy: 0 instead of 10 volumes are occluded")
-
-
-def test_volumes_depend_on_the_seed_only():
-    probabilities, codes, people = predictions()
-    one, again = (
-        chosen_volumes(probabilities, codes, 3, seed=np.random.SeedSequence(1), participants=people)
-        for _ in range(2)
-    )
-    other = chosen_volumes(
-        probabilities, codes, 3, seed=np.random.SeedSequence(2), participants=people
-    )
-    np.testing.assert_array_equal(one.index, again.index)
-    assert one.index.tolist() != other.index.tolist()
-    # A further class changes nothing for the others.
-    wider = np.column_stack([probabilities, np.zeros(len(codes))])
-    more = chosen_volumes(wider, codes, 3, seed=np.random.SeedSequence(1), participants=people)
-    np.testing.assert_array_equal(one.index, more.index)
-    assert more.notes == (
-        "class 3: 0 instead of 3 volumes are occluded, since no more are classified correctly "
-        "with a probability above 0.8",
-    )
-
-
-def test_probability_of_a_wrong_class_does_not_count():
-    probabilities = np.array([[0.9, 0.1], [0.1, 0.9], [0.85, 0.15]])
-    found = chosen_volumes(probabilities, np.array([0, 0, 1]), 1, seed=SEED)
-    assert found.index.tolist() == [0]
 
 
 # --- maps of participants
@@ -160,10 +88,28 @@ def test_positions_without_values_are_not_tested():
     np.testing.assert_array_equal(found.p_fwe[[0, 3]], alone.p_fwe)
 
 
-def test_equal_values_have_an_infinite_t_and_the_smallest_p():
-    found = sign_flip_test(np.full((4, 1), 0.3), 100, SEED)
-    assert found.statistic[0] > 1e6
-    assert (found.p[0], found.p_fwe[0]) == (1 / 16, 1 / 16)
+@pytest.mark.parametrize("value", [0.3, 0.25, 1e-9])
+@pytest.mark.parametrize("n", [2, 3, 4, 7])
+def test_equal_values_have_a_large_t_and_the_smallest_p(value, n):
+    found = sign_flip_test(np.full((n, 1), value), 1000, SEED)
+    assert 1e6 < found.statistic[0] < 1e9
+    assert np.isfinite(found.largest).all()
+    assert (found.p[0], found.p_fwe[0]) == (0.5**n, 0.5**n)
+    # Maps are written in single precision, and without infinite values.
+    assert np.isfinite(np.float32(found.statistic)).all()
+
+
+def test_last_digits_are_no_changes():
+    # Of a network that is very sure, which loses the same last digit in everybody.
+    maps = np.full((4, 2, 3), -1.1e-16)
+    maps[:, 0, 1] = -np.array([0.1, 0.2, 0.3, 0.4])
+    maps[0, 1, 2] = -1e-3
+    found = group_occlusion(maps, 100, SEED)
+    assert np.isnan(found.p[0]).tolist() == [True, False, True]
+    assert np.isnan(found.t[1]).tolist() == [True, True, False]
+    assert found.p[1, 2] == 0.5
+    assert np.isfinite(found.t[~np.isnan(found.p)]).all()
+    np.testing.assert_array_equal(found.mean, participants_mean(maps))
 
 
 def test_signs():

@@ -145,6 +145,20 @@ def test_events_without_duration_are_reported():
         label_runs([nothing], LabelOptions(), (), SEED)
 
 
+def test_classes_that_no_run_has_are_told():
+    first = make_run(1, events=make_events((0, 8, "JOY"), (10, 6, "FEAR")))
+    second = make_run(2, events=make_events((0, 8, "LOVE")))
+    found = label_runs([first, second], LabelOptions(classes=["JOY", "LOVE", "FAER"]), (), SEED)
+    assert found.notes == (
+        "labels.classes: no event of the runs is FAER; there are FEAR, JOY, LOVE",
+    )
+    assert label_runs([first, second], LabelOptions(classes=["JOY"]), (), SEED).notes == ()
+    with pytest.raises(
+        InputError, match=r"no volume has a label; labels\.classes: no event .* Joy"
+    ):
+        label_runs([first], LabelOptions(classes=["Joy"]), (), SEED)
+
+
 def test_rare_classes_of_events_are_left_out_and_others_drawn():
     first = make_run(1, events=make_events((0, 8, "JOY"), (10, 6, "FEAR")))
     second = make_run(2, events=make_events((0, 8, "JOY"), (10, 2, "LOVE"), (20, 6, "FEAR")))

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from bidsface.errors import InputError  # noqa: E402
-from bidsface_emotion_cnn import occlusion, occlusion_steps  # noqa: E402
+from bidsface_emotion_cnn import occlusion, occlusion_planning, occlusion_steps  # noqa: E402
 from bidsface_emotion_cnn.occlusion import (  # noqa: E402
     brute_force_occlusion,
     occlude_masks,
@@ -28,6 +28,7 @@ from bidsface_emotion_cnn.occlusion_layers import (  # noqa: E402
     Pointwise,
     SkipEnd,
 )
+from bidsface_emotion_cnn.occlusion_network import Network  # noqa: E402
 from bidsface_emotion_cnn.occlusion_reading import read_layers  # noqa: E402
 
 # Networks
@@ -369,6 +370,36 @@ def test_padding_that_differs_before_and_behind():
 
 
 # What must not matter
+
+
+@pytest.mark.parametrize("sharing", [(2,), (3,), (4,)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_boxes_that_share_windows(networks, volume, name, sharing, monkeypatch):
+    planned = []
+
+    def spy(*args):
+        planned.append(occlusion_planning.cheapest(*args)[1])
+        return occlusion_planning.cheapest(*args)
+
+    monkeypatch.setattr(occlusion, "cheapest", spy)
+    for box, stride, pad, value in ((2, 1, True, 0.5), ((1, 2, 3), (3, 1, 2), False, 0.0)):
+        monkeypatch.setattr(occlusion_planning, "SHARING", (1,))
+        expected = occlusion_map(networks[name], volume, box, stride, pad=pad, value=value)
+        monkeypatch.setattr(occlusion_planning, "SHARING", sharing)
+        found = occlusion_map(networks[name], volume, box, stride, pad=pad, value=value)
+        assert_equal(found, expected, 1e-10)
+    assert [None if one is None else one.along[1] for one in planned] == [None, *sharing] * 2
+
+
+def test_boxes_share_windows_where_that_costs_less():
+    shape = (16, 20, 17)
+    layers = read_layers(published((8, 8, 16, 32, 32)).eval())
+    small = Network(layers, torch.zeros(shape))
+    assert occlusion_planning.cheapest(small, (2, 2, 2), (1, 1, 1), shape)[1] is not None
+    assert occlusion_planning.cheapest(small, (2, 2, 2), (1, 1, 1), shape, most=7)[1] is None
+    # Many positions have windows of the same shape, and wide layers leave little to calls.
+    wide = Network(read_layers(published().eval()), torch.zeros(36, 36, 36))
+    assert occlusion_planning.cheapest(wide, (2, 2, 2), (2, 2, 2), (80, 80, 80))[1] is None
 
 
 def test_batches_and_threads_do_not_matter(networks, volume):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from bidsface_emotion_cnn.occlusion_grid import (
     triple,
 )
 from bidsface_emotion_cnn.occlusion_levels import Level, Reach, axis_windows
-from bidsface_emotion_cnn.occlusion_windows import Axis, batches, split
+from bidsface_emotion_cnn.occlusion_windows import Axis, Neighbours, batches, split
 
 REACHES = [
     Reach(3, 1, 1),
@@ -178,6 +180,36 @@ def test_rows_and_outside_of_windows(most):
                     -1
                 )
                 assert sorted(kept) == sorted(expected)
+
+
+@pytest.mark.parametrize("along", [(1, 1, 1), (2, 2, 2), (4, 1, 3)])
+def test_neighbours_hold_every_position_once_and_their_own_voxels(along):
+    shape, box, step, counts = (9, 6, 7), (2, 1, 3), (1, 2, 2), (9, 3, 3)
+    near = Neighbours(along, box, step, counts)
+    levels = [[Level(n)] for n in shape]
+    axes = tuple(
+        Axis(start, size, level, [1])
+        for start, size, level in zip(near.starts, near.whole, levels, strict=True)
+    )
+    seen = []
+    for batch in batches(axes, lambda sizes: 2, near):
+        positions = batch.positions.reshape(batch.each, -1)
+        assert positions.size == batch.n
+        inside = near.inside(batch.size(0)).reshape(-1, near.n)
+        starts = np.array(list(product(*(part.starts[0] for part in batch.parts))))
+        window = np.indices(batch.size(0)).reshape(3, -1).T
+        for each, window_number in np.argwhere(positions >= 0):
+            place = np.unravel_index(positions[each, window_number], counts)
+            seen.append(positions[each, window_number])
+            voxels = window[inside[:, each]] + starts[window_number]
+            first = np.array(place) * step
+            held = {tuple(v) for v in voxels if (v < shape).all()}
+            assert held == {
+                v
+                for v in product(*(range(a, a + size) for a, size in zip(first, box, strict=True)))
+                if (np.array(v) < shape).all()
+            }
+    assert sorted(seen) == list(range(81))
 
 
 def test_split_divides_short_axes_first():

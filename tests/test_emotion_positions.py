@@ -1,7 +1,10 @@
 """Positions of a box: where they are, what they cover, which matter most, how well they agree."""
 
+from itertools import product
+
 import numpy as np
 import pytest
+from scipy import ndimage, stats
 
 from bidsface.analysis import Grid
 from bidsface.anatomy import UNLABELLED, Atlas
@@ -13,7 +16,7 @@ from bidsface_emotion_cnn.anatomical_names import (
     commonest_names,
     position_names,
 )
-from bidsface_emotion_cnn.position_overlap import chance_dice, dice
+from bidsface_emotion_cnn.position_overlap import chance_dice, dice, displaced_dice
 from bidsface_emotion_cnn.positions import BoxGrid, most_affected_class, top_positions
 
 TURN = np.array([[0.8, -0.6, 0, 0], [0.6, 0.8, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
@@ -253,3 +256,65 @@ def test_commonest_names():
     assert commonest_names(names) == "insula 60 %, putamen 20 %, a 10 %, 1 other"
     assert commonest_names(names, 2) == "insula 60 %, putamen 20 %, 2 others"
     assert commonest_names(["insula"]) == "insula 100 %"
+
+
+def smooth_map(generator, shape, at=None):
+    """Noise that is smooth, and highest at a place if one is given."""
+    noise = ndimage.gaussian_filter(generator.standard_normal(shape), 1.5, mode="wrap")
+    noise /= noise.std()
+    if at is not None:
+        away = np.linalg.norm(np.indices(shape).T - np.array(at), axis=3).T
+        noise += 6 * np.exp(-((away / 2.5) ** 2))
+    return noise
+
+
+def compact_top(grid, field, n=15):
+    x, y, z = grid.grid_shape
+    return np.argsort(-field[:x, :y, :z].ravel())[:n]
+
+
+def test_displaced_masks_are_compared_as_counted_one_by_one():
+    shape = (7, 6, 5)
+    grid = BoxGrid(shape, np.eye(4), 2, 1)
+    generator = np.random.default_rng(0)
+    within = np.zeros(shape, bool)
+    within[1:, :5] = True
+    truth = np.zeros(shape, bool)
+    truth[1:4, 1:3, 2] = truth[1, 1, 3] = True
+    top = generator.choice(grid.n_positions, 4, replace=False)
+    covered = grid.covered(top) & within
+    places = []
+    for axes in product((1, -1), repeat=3):
+        mask = truth[tuple(slice(None, None, sign) for sign in axes)]
+        for move in product(*(range(-length, length + 1) for length in shape)):
+            voxels = np.argwhere(mask) + move
+            kept = voxels[((voxels >= 0) & (voxels < shape)).all(axis=1)]
+            kept = kept[within[tuple(kept.T)]]
+            if len(kept) >= 0.9 * truth.sum():
+                common = covered[tuple(kept.T)].sum()
+                places.append(2 * common / (covered.sum() + len(kept)))
+    found = displaced_dice(grid, top, truth, within)
+    assert found.dice == pytest.approx(dice(grid, top, truth, within))
+    assert found.mean == pytest.approx(np.mean(places))
+    assert found.upper == pytest.approx(np.quantile(places, 0.95))
+    assert found.p == pytest.approx(np.mean(np.array(places) >= found.dice - 1e-9))
+    nothing = displaced_dice(grid, top, np.zeros(shape, bool), within)
+    assert np.isnan([nothing.mean, nothing.p]).all()
+
+
+def test_smooth_maps_agree_with_displaced_masks_as_often_as_they_should():
+    shape = (14, 15, 13)
+    grid = BoxGrid(shape, np.eye(4), 2, 1)
+    within = np.ones(shape, bool)
+    truth = np.zeros(shape, bool)
+    truth[3:6, 4:8, 5:8] = True
+    n, low = 80, 0
+    for number in range(n):
+        top = compact_top(grid, smooth_map(np.random.default_rng(number), shape))
+        found = displaced_dice(grid, top, truth, within)
+        low += found.p <= 0.05
+    assert low <= stats.binom.ppf(0.9999, n, 0.05)
+    planted = smooth_map(np.random.default_rng(0), shape, at=(4, 5.5, 6))
+    found = displaced_dice(grid, compact_top(grid, planted), truth, within)
+    assert found.dice > 0.4
+    assert found.p < 0.01

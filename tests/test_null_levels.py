@@ -125,3 +125,11 @@ def test_expression_scores(load):
 def test_expression_scores_with_chosen_penalties_and_coefficients(load):
     study = load("null_facs")
     check(load, study.SLOW.part().kinds, study.SLOW, 20)
+
+
+def test_occlusion(load):
+    study = load("null_emotion")
+    rates = check(load, study.OCCLUSION.part().kinds, study.OCCLUSION, 40)
+    wrong = [rate for name, rate in rates.items() if name.startswith(study.WRONG)]
+    assert max(wrong) > 0.25
+    assert min(rate for name, rate in rates.items() if name.startswith(study.POWER)) > 0.5

@@ -76,7 +76,7 @@ class Exploration:
     classes : tuple of str
     grid : BoxGrid
     maps : ndarray of shape (n_classes, n_positions)
-        Mean change of each class's probability in its own volumes.
+        Mean change of each class's probability in its own volumes that are shown.
     tops : tuple of n_classes ndarrays of int
         Top positions, the largest drop first.
     found : EmbeddedPositions
@@ -124,7 +124,8 @@ def explore(
     Parameters
     ----------
     maps : ndarray of shape (n_classes, n_positions)
-        Mean change of each class's probability in its own volumes; NaN for a class without any.
+        Mean change of each class's probability in its own volumes that are shown; NaN for a class
+        without any.
     grid : BoxGrid
     classes : sequence of str
     inside : ndarray of shape (n_positions,), bool, or None

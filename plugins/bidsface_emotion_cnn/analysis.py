@@ -32,13 +32,18 @@ class EmotionCnn(Analysis):
     needs_time_series: ClassVar[bool] = True
 
     def files_used(self, options: EmotionOptions) -> Sequence[Path]:
-        """Return the annotations and what else the options name."""
-        return annotation_paths(options.labels, self.bids_dir)
+        """Return the annotations, and the files of the atlas."""
+        labels = annotation_paths(options.labels, self.bids_dir)
+        if options.atlas is None:
+            return labels
+        from bidsface.anatomy import atlas_files
+
+        return [*labels, *atlas_files(options.atlas, options.atlas_labels)]
 
     def check(
         self, options: EmotionOptions, samples: Collection[str], regions: Collection[str]
     ) -> None:
-        """Refuse regions that do not exist, networks that do not, and a missing extra."""
+        """Refuse regions and layers that do not exist, unreadable files, and a missing extra."""
         refuse_unknown("regions", options.regions, regions)
         check_labels(options.labels, self.bids_dir)
         missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
@@ -46,6 +51,8 @@ class EmotionCnn(Analysis):
             raise RecipeError(
                 f"emotion-cnn needs {', '.join(missing)}: pip install 'bidsface[cnn]'"
             )
+        _check_atlas(options)
+        _check_layers(options)
 
     def volumes_kept(self, options: EmotionOptions, runs: Sequence[RunSize]) -> int:
         """Return how many labelled volumes there are at most; see `volume_counts`."""
@@ -80,3 +87,31 @@ class EmotionCnn(Analysis):
         with self.workspace() as folder:
             tools = Tools(lambda *keys: self.seed("group", *keys), self.map, self.tell, device)
             return analyse_group(participants, options, tools, folder)
+
+
+def _check_atlas(options: EmotionOptions) -> None:
+    if options.atlas is None:
+        if options.atlas_labels is not None:
+            raise RecipeError("atlas_labels: of no use without atlas, the image that it names")
+        return
+    from bidsface.anatomy import check_atlas
+
+    try:
+        check_atlas(options.atlas, options.atlas_labels)
+    except InputError as error:
+        raise RecipeError(f"atlas: {error}") from error
+
+
+def _check_layers(options: EmotionOptions) -> None:
+    """Refuse layers that the network does not have; every network has the default ones."""
+    if options.layers == EmotionOptions().layers:
+        return
+    from bidsface_emotion_cnn.networks import layer_names
+
+    network = options.training.network
+    known = layer_names(network)
+    unknown = [name for name in options.layers if name not in known]
+    if unknown:
+        raise RecipeError(
+            f"layers: {network} has no layer {', '.join(unknown)}; it has {', '.join(known)}"
+        )

@@ -14,6 +14,7 @@ from bidsface.analysis import Entities, Grid, ParticipantResults, StoredMap, Vox
 from bidsface.entities import shared
 from bidsface.errors import InputError
 from bidsface_emotion_cnn.blocks import Blocks
+from bidsface_emotion_cnn.file_labels import file_labels, label_notes
 from bidsface_emotion_cnn.film_labels import refuse_other_grids
 from bidsface_emotion_cnn.options import EmotionOptions
 from bidsface_emotion_cnn.participant import MEMBERS, VOLUMES
@@ -111,8 +112,9 @@ def gather(
                 yield scaled_volumes(blocks.mean_of(values), inside, scaling)
 
     data = cached_volumes(path, (len(table), *blocks.grid.shape), of_participants())
+    volumes = _volume_set(data, table)
     return Cohort(
-        volumes=_volume_set(data, table),
+        volumes=volumes,
         table=table,
         grid=blocks.grid,
         inside=inside,
@@ -121,7 +123,10 @@ def gather(
         tasks=tuple(dict.fromkeys(table["task_name"])),
         repetition_time=float(table["repetition_time"].max()),
         entities=shared([_map(one, VOLUMES).entities for one in labelled], NOT_SHARED),
-        notes=[f"sub-{name} has no labelled volumes" for name in sorted(every - known)],
+        notes=[
+            *(f"sub-{name} has no labelled volumes" for name in sorted(every - known)),
+            *_class_notes(volumes.classes, options.labels.classes),
+        ],
     )
 
 
@@ -173,6 +178,13 @@ def _volume_set(data: NDArray[np.float32], table: pd.DataFrame) -> VolumeSet:
         participant_labels=tuple(map(str, people)),
         run_labels=tuple(map(str, runs)),
     )
+
+
+def _class_notes(classes: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return what to say of classes that nobody has, and of names that files cannot bear."""
+    missing = [name for name in wanted if name not in classes]
+    notes = [f"labels.classes: nobody has volumes of {', '.join(missing)}"] if missing else []
+    return [*notes, *label_notes(classes, file_labels(classes))]
 
 
 def _map(participant: ParticipantResults, stat: str) -> StoredMap:

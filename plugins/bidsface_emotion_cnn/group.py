@@ -20,7 +20,7 @@ from bidsface_emotion_cnn.gathering import Cohort, gather
 from bidsface_emotion_cnn.leakage_audit import NAMES
 from bidsface_emotion_cnn.learning_curves import learning_curves
 from bidsface_emotion_cnn.network_similarity import compare
-from bidsface_emotion_cnn.occluding import occlude
+from bidsface_emotion_cnn.occluding import box_grid, occlude
 from bidsface_emotion_cnn.occlusion_results import (
     atlas_for,
     exploration_results,
@@ -29,6 +29,7 @@ from bidsface_emotion_cnn.occlusion_results import (
 )
 from bidsface_emotion_cnn.optimization import uses_mixed_precision
 from bidsface_emotion_cnn.options import EmotionOptions
+from bidsface_emotion_cnn.positions import BoxGrid
 from bidsface_emotion_cnn.similarity_results import similarity_results
 from bidsface_emotion_cnn.tools import Tools
 from bidsface_emotion_cnn.weights import network_arrays, network_info
@@ -63,6 +64,8 @@ def analyse_group(
         f"{len(volumes.classes)} classes, {len(volumes.participant_labels)} participants, "
         f"{len(volumes.run_labels)} runs"
     )
+    # What does not fit is refused before hours of training.
+    grid = None if options.occlusion is None else box_grid(cohort, options.occlusion)
     try:
         outcomes = cross_validate(volumes, options, tools, folder)
     except ValueError as error:
@@ -70,7 +73,7 @@ def analyse_group(
     parts = [
         _training_results(outcomes, cohort, options, tools),
         judged_results(judge(outcomes, cohort, options, tools), cohort, options),
-        *_inside_results(participants, outcomes[0], cohort, options, tools),
+        *_inside_results(participants, outcomes[0], cohort, grid, options, tools),
     ]
     similarity = compare(outcomes[0], cohort, options.permutations, tools)
     if similarity is not None:
@@ -82,26 +85,25 @@ def _inside_results(
     participants: Sequence[ParticipantResults],
     outcome: SchemeOutcome,
     cohort: Cohort,
+    grid: BoxGrid | None,
     options: EmotionOptions,
     tools: Tools,
 ) -> list[Results]:
     """Return what occlusion finds, and what comes after it."""
-    if options.occlusion is None:
+    if options.occlusion is None or grid is None:
         return []
-    occluded = occlude(outcome, cohort, options.occlusion, tools)
-    if occluded is None:
-        above = options.occlusion.above
-        return [
-            Results(
-                warnings=[
-                    "no held-out volume was classified correctly with a probability above "
-                    f"{above:g}, so that nothing was occluded"
-                ]
-            )
-        ]
+    occluded = occlude(outcome, cohort, grid, options.occlusion, tools)
     mean = mean_background(participants, cohort.blocks.full)
     background = None if mean is None else cohort.reduced(mean)
     found = [occlusion_results(occluded, cohort, background, options, tools)]
+    if not len(occluded.drawn.shown):
+        above = options.occlusion.above
+        text = (
+            "no held-out volume was classified correctly with a probability above "
+            f"{above:g}, so that there are no maps of importance, no gradients and no positions "
+            "that matter most; drops were tested all the same"
+        )
+        return [*found, Results(warnings=[text])]
     if options.embedding is not None:
         atlas: Atlas = atlas_for(participants, occluded, options)
         tools.tell("embedding of the positions that matter most")

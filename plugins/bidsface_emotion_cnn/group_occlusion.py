@@ -1,8 +1,8 @@
-"""Occlusion of a group: which volumes are occluded, participants' maps, and their test."""
+"""Occlusion of a group: participants' maps, their mean, and their test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
@@ -16,84 +16,11 @@ from bidsface_emotion_cnn.resampling import child_seed
 Floats = NDArray[np.float64]
 Codes = NDArray[np.integer]
 
-
-@dataclass(frozen=True, eq=False)
-class ChosenVolumes:
-    """Volumes to occlude.
-
-    Attributes
-    ----------
-    index : ndarray of int64
-        Rows of the probabilities, ascending.
-    notes : tuple of str
-        Classes with fewer volumes than were wanted, in words.
-    """
-
-    index: NDArray[np.int64]
-    notes: tuple[str, ...]
-
-
-def chosen_volumes(
-    probabilities: NDArray[np.floating],
-    codes: Codes,
-    per_class: int = 10,
-    above: float = 0.8,
-    *,
-    seed: np.random.SeedSequence,
-    participants: Codes | None = None,
-    classes: Sequence[str] | None = None,
-) -> ChosenVolumes:
-    """Draw volumes that the network classifies correctly and with confidence.
-
-    Participants take turns in random order, so that each gives as many volumes of a class as the
-    others as long as it has them.
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n_volumes, n_classes)
-        Of a network that was not trained on the volumes.
-    codes : ndarray of shape (n_volumes,), int
-        True classes.
-    per_class : int
-        Volumes wanted of each class.
-    above : float
-        The probability of the true class has to exceed it.
-    seed : SeedSequence
-    participants : ndarray of shape (n_volumes,), int, optional
-        Whose volumes they are; None for one participant's.
-    classes : sequence of str, optional
-        Names, for the notes.
-    """
-    people = np.zeros(len(codes), dtype=np.int64) if participants is None else participants
-    names = classes or [f"class {code}" for code in range(probabilities.shape[1])]
-    found = probabilities.argmax(axis=1)
-    own = probabilities[np.arange(len(codes)), codes]
-    sure = (found == codes) & (own > above)
-    index: list[NDArray[np.int64]] = []
-    notes = []
-    for code, name in enumerate(names):
-        eligible = np.flatnonzero(sure & (codes == code))
-        if len(eligible) < per_class:
-            notes.append(
-                f"{name}: {len(eligible)} instead of {per_class} volumes are occluded, since no "
-                f"more are classified correctly with a probability above {above:g}"
-            )
-        generator = np.random.default_rng(child_seed(seed, code))
-        index.append(_in_turns(eligible, people[eligible], generator)[:per_class])
-    return ChosenVolumes(np.sort(np.concatenate(index)).astype(np.int64), tuple(notes))
-
-
-def _in_turns(
-    eligible: NDArray[np.intp], people: Codes, generator: np.random.Generator
-) -> NDArray[np.intp]:
-    """Order volumes at random so that participants take turns."""
-    order = generator.permutation(len(eligible))
-    owners = people[order]
-    turn = np.empty(len(order), dtype=np.intp)
-    for person in np.unique(owners):
-        turn[owners == person] = np.arange(np.count_nonzero(owners == person))
-    ranks = generator.permutation(int(people.max()) + 1 if len(people) else 0)
-    return eligible[order[np.lexsort((ranks[owners], turn))]]
+ROUNDING = 1e-12
+"""Smaller changes of a probability are rounding errors. Where a network is very sure, all that
+changes is the last digit, by the same amount in every participant, which a test would take for an
+effect.
+"""
 
 
 def participant_maps(
@@ -131,6 +58,28 @@ def participant_maps(
     return np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0)
 
 
+def participants_mean(maps: NDArray[np.floating]) -> Floats:
+    """Return the mean of maps over the participants who have any, NaN where nobody has.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n_participants, n_classes, n_positions)
+        As `participant_maps` returns them.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_positions)
+    """
+    known = has_maps(maps)[:, :, None]
+    total, n = np.where(known, maps, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
+
+
+def has_maps(maps: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Tell which participants have maps of which classes, (n_participants, n_classes)."""
+    return ~np.isnan(maps).all(axis=2)
+
+
 @dataclass(frozen=True, eq=False)
 class GroupOcclusion:
     """Occlusion maps of a group.
@@ -140,7 +89,8 @@ class GroupOcclusion:
     mean : ndarray of shape (n_classes, n_positions)
         Mean over participants of the change of the class's probability.
     t : ndarray of the same shape
-        Of the mean against 0; negative where the probability drops.
+        Of the mean against 0; negative where the probability drops. Finite: where all participants
+        have the same change, as large as the precision of the numbers allows.
     p, p_fwe, p_fdr : ndarray of the same shape
         Of drops, one-tailed, by sign flips: uncorrected, corrected over the positions of the class
         by the largest drop of every flip, and adjusted by Benjamini and Hochberg. NaN where
@@ -171,7 +121,9 @@ def group_occlusion(
     Parameters
     ----------
     maps : ndarray of shape (n_participants, n_classes, n_positions)
-        NaN for a participant without volumes of a class.
+        Of volumes that were drawn whatever the network says of them: a test in volumes that were
+        chosen for a high probability finds drops in noise. NaN for a participant without volumes
+        of a class.
     n_flips : int
         Sign flips; all of them are made where there are not more.
     seed : SeedSequence
@@ -180,15 +132,12 @@ def group_occlusion(
     """
     n_classes, n_positions = maps.shape[1:]
     tested = np.ones(n_positions, dtype=bool) if inside is None else inside
-    mean, t, p, p_fwe, p_fdr = (np.full((n_classes, n_positions), np.nan) for _ in range(5))
+    t, p, p_fwe, p_fdr = (np.full((n_classes, n_positions), np.nan) for _ in range(4))
     smallest = np.full(n_classes, np.nan)
-    n_participants = np.zeros(n_classes, dtype=np.intp)
+    known = has_maps(maps)
     for code in range(n_classes):
-        own = np.asarray(maps[:, code], dtype=np.float64)
-        own = own[~np.isnan(own).all(axis=1)]
-        n_participants[code] = len(own)
-        if len(own):
-            mean[code] = own.mean(axis=0)
+        own = np.asarray(maps[known[:, code], code], dtype=np.float64)
+        own = np.where(np.abs(own) < ROUNDING, 0.0, own)
         if len(own) < 2:
             continue
         found = sign_flip_test(-own[:, tested], n_flips, child_seed(seed, code))
@@ -196,7 +145,7 @@ def group_occlusion(
         p[code, tested], p_fwe[code, tested] = found.p, found.p_fwe
         p_fdr[code] = fdr(p[code])
         smallest[code] = found.smallest_p
-    return GroupOcclusion(mean, t, p, p_fwe, p_fdr, n_participants, smallest)
+    return GroupOcclusion(participants_mean(maps), t, p, p_fwe, p_fdr, known.sum(axis=0), smallest)
 
 
 def sign_flip_test(values: Floats, n_flips: int, seed: np.random.SeedSequence) -> MapTest:
@@ -242,9 +191,8 @@ def sign_flip_test(values: Floats, n_flips: int, seed: np.random.SeedSequence) -
 
 
 def _t_of(r: Floats, n: int) -> Floats:
-    """Return t; infinite where all values are the same."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(r * np.sqrt((n - 1) / np.maximum(1.0 - r**2, 0.0)))
+    """Return t; where all values are the same, as large as the precision of r allows."""
+    return np.asarray(r * np.sqrt((n - 1) / np.maximum(1.0 - r**2, np.finfo(float).eps)))
 
 
 def sign_flips(n: int, n_flips: int, seed: np.random.SeedSequence) -> tuple[Floats, bool]:

@@ -225,3 +225,17 @@ NETWORKS: Mapping[str, NetworkFactory] = {
     "plain-cnn": PlainCNN3D,
 }
 """Networks by the names that recipes give them."""
+
+
+def layer_names(network: str) -> tuple[str, ...]:
+    """Return the names of a network's layers, in order of application.
+
+    Parameters
+    ----------
+    network : str
+        A key of `NETWORKS`.
+    """
+    # Without memory, and without a draw from torch's generator: no weight is looked at.
+    with torch.device("meta"):
+        model = NETWORKS[network](2)
+    return tuple(name for name, _ in model.layers())

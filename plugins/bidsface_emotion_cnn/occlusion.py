@@ -24,6 +24,7 @@ from bidsface_emotion_cnn.occlusion_grid import (
     triple,
 )
 from bidsface_emotion_cnn.occlusion_network import Network
+from bidsface_emotion_cnn.occlusion_planning import cheapest
 from bidsface_emotion_cnn.occlusion_reading import evaluated, read_layers, require_same_output
 from bidsface_emotion_cnn.occlusion_running import run_batches
 from bidsface_emotion_cnn.occlusion_space import Space
@@ -98,20 +99,20 @@ def occlusion_map(
     values = _checked(volume)
     counts = position_counts(_three(values.shape), size, step, pad)
     network, where = _network(model, values, device, dtype)
-    starts = [np.arange(count) * one for count, one in zip(counts, step, strict=True)]
     room = CACHED if where.type == "cpu" else ON_GPU
 
     def most(sizes: NDArray[np.int64]) -> int:
-        fitting = max(room // network.widest(sizes), 1)
-        return fitting if batch is None else min(batch, fitting)
+        each = 1 if neighbours is None else neighbours.n
+        fitting = max(room // (network.widest(sizes) * each), 1)
+        return fitting if batch is None else max(min(batch // each, fitting), 1)
 
     n_positions = int(np.prod(counts))
     changes = torch.empty((n_positions, len(network.logits)), dtype=torch.float64, device=where)
 
-    axes = network.axes(starts, size)
+    axes, neighbours = cheapest(network, size, step, counts, batch)
     with torch.inference_mode():
         network.prepare([axes])
-    run_batches(network, batches(axes, most), value, changes)
+    run_batches(network, batches(axes, most, neighbours), value, changes)
     difference = _probability_changes(network.logits, changes)
     return difference.T.reshape(-1, *counts)
 

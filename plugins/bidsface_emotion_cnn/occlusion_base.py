@@ -66,7 +66,7 @@ class Base:
         return x, y, z
 
     def windows(self, batch: Batch) -> Tensor:
-        """Return a view of the windows of a batch, (*size, *boxes per axis, channels)."""
+        """Return a view of a batch's windows, (*size, boxes each, *windows per axis, channels)."""
         distances = self.values.stride()
         offset, between = 0, []
         for axis, part in enumerate(batch.parts):
@@ -77,7 +77,7 @@ class Base:
             offset += (first + self.margins[axis]) * distances[axis]
             between.append(step * distances[axis])
         return self.values.as_strided(
-            (*self.size(batch), *batch.boxes, self.values.shape[3]),
-            (*distances[:3], *between, 1),
+            (*self.size(batch), batch.each, *batch.boxes, self.values.shape[3]),
+            (*distances[:3], 0, *between, 1),
             offset,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ from bidsface_emotion_cnn.occlusion_steps import (
     ToValue,
     kernel_step,
 )
-from bidsface_emotion_cnn.occlusion_windows import Axis, Batch
+from bidsface_emotion_cnn.occlusion_windows import Axis, Batch, Neighbours
 
 Levels = tuple[Level, Level, Level]
 
@@ -91,6 +92,7 @@ class Network:
         self.levels: list[Levels] = [_levels(self.grid)]
         self.channels = [1]
         self.left: list[tuple[int, Tensor]] = []
+        self.insides: dict[Grid, Tensor] = {}
         for place, layer in enumerate(layers):
             self._add(layer, wanted(layers[place + 1 :]))
         self._turn("change")
@@ -228,6 +230,7 @@ class Network:
 
     def prepare(self, all_axes: Sequence[Axes]) -> None:
         """Get ready for boxes at these positions, and for no others."""
+        self.insides.clear()
         for base in self.bases:
             base.prepare(all_axes)
 
@@ -251,8 +254,11 @@ class Network:
         """
         space.begin(batch)
         before = self.volume.windows(batch)
-        x = space.following((before[..., 0, 0, 0, 0].numel(), batch.n, 1), before.dtype)
+        n_elements = prod(batch.size(0))
+        x = space.following((n_elements, batch.n, 1), before.dtype)
         torch.neg(before, out=x.view(before.shape)).add_(value)
+        if batch.neighbours is not None:
+            x.view(before.shape).mul_(self._inside(batch.neighbours, batch.size(0)))
         if mask is not None:
             kept = space.index(mask.reshape(-1)[batch.rows(0)].astype(np.int64))
             x.mul_(kept.view(x.shape))
@@ -260,6 +266,13 @@ class Network:
         for step in self.steps:
             x = step(x, space)
         return x if self.last else x.clone()
+
+    def _inside(self, neighbours: Neighbours, size: Grid) -> Tensor:
+        """Return 1 for the voxels of windows that each box holds, (*size, n, 1, 1, 1, 1)."""
+        if size not in self.insides:
+            inside = torch.from_numpy(neighbours.inside(size)).to(self.volume.values)
+            self.insides[size] = inside[..., None, None, None, None]
+        return self.insides[size]
 
     def finish(self, found: Sequence[Tensor], space: Space) -> Tensor:
         """Return changes of the logits, (n_boxes, n_classes), from `changes` of batches."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -153,7 +154,9 @@ class FlattenStep:
         whole = x.new_zeros(self.n * n_boxes, n_channels, dtype=torch.float64)
         boxes = torch.arange(n_boxes, device=x.device).repeat(n_elements)
         # rows outside repeat the nearest row inside, with a change of 0
-        places = space.index(space.batch.rows(self.source)) * n_boxes + boxes
+        rows = space.batch.rows(self.source).reshape(n_elements, 1, -1)
+        each = np.repeat(rows, space.batch.each, axis=1)
+        places = space.index(each.reshape(-1)) * n_boxes + boxes
         whole.index_add_(0, places, x.reshape(-1, n_channels).double())
         whole = whole.view(self.n, n_boxes, n_channels).permute(1, 2, 0)
         return whole.reshape(1, n_boxes, -1)

@@ -64,4 +64,7 @@ def _taken(waiting: deque[Batch]) -> Batch | None:
 
 def _deliver(done: Sequence[Batch], found: Tensor, changes: Tensor) -> None:
     positions = np.concatenate([batch.positions for batch in done])
+    if positions.min() < 0:
+        there = np.flatnonzero(positions >= 0)
+        positions, found = positions[there], found[torch.from_numpy(there).to(found.device)]
     changes.index_copy_(0, torch.from_numpy(positions).to(changes.device), found)

@@ -54,7 +54,7 @@ class Space:
         """Set what lies outside the grid to 0."""
         outside = self.batch.outside(level)
         if any(outside):
-            shape = (*self.batch.size(level), *self.batch.boxes, x.shape[-1])
+            shape = (*self.batch.size(level), self.batch.each, *self.batch.boxes, x.shape[-1])
             fill_outside(x.view(shape), outside, 0.0)
 
     def following(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -89,9 +89,9 @@ class Space:
 
 
 def fill_outside(x: Tensor, outside: Sequence[Sequence[Run]], value: float) -> None:
-    """Fill those elements of windows, (*size, *boxes per axis, channels), that lie outside."""
+    """Fill what lies outside of windows, (*size, boxes each, *windows per axis, channels)."""
     for axis, runs in enumerate(outside):
         for element, boxes in runs:
-            index: list[int | slice] = [slice(None)] * 6
-            index[axis], index[3 + axis] = element, boxes
+            index: list[int | slice] = [slice(None)] * 7
+            index[axis], index[4 + axis] = element, boxes
             x[tuple(index)].fill_(value)

@@ -132,8 +132,8 @@ def _numbers(labels: Any) -> pd.Series:
 
 def _drop_column(name: str) -> Column:
     return Column(
-        f"Drop of the probability of {name} in its own volumes when the box is occluded "
-        "(negative: a rise), mean over participants"
+        f"Drop of the probability of {name} in its own volumes that are recognized well when the "
+        "box is occluded (negative: a rise), mean over participants; not tested"
     )
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bidsface.analysis import cited
 from bidsface_emotion_cnn.after_occlusion import EMBEDDING, VECTORS, Exploration
 from bidsface_emotion_cnn.group_occlusion import GroupOcclusion
@@ -95,30 +98,45 @@ def occlusion_methods(
     text = (
         f"A box of {box} voxels was set to zero at steps of {step} voxels{padded}, and the change "
         f"of the probability of every class was noted at each of {grid.n_positions:,} positions "
-        f"[@zeiler2014; @occlusion2025]. Up to {per_class} volumes per class were occluded, drawn "
-        "evenly from participants among those that a network which had not seen them classified "
-        f"correctly with a probability above {above:g}."
+        f"[@zeiler2014; @occlusion2025]. Maps of importance show up to {per_class} volumes per "
+        "class, drawn evenly from participants among those that a network which had not seen them "
+        f"classified correctly with a probability above {above:g}."
     )
     if gradients:
         others = " and ".join(GRADIENT_TEXTS[name] for name in gradients)
-        text += f" Beside it stand {others}."
+        text += f" Beside them stand {others} of the same volumes."
     return text
 
 
-def group_methods(tested: GroupOcclusion, n_flips: int) -> str:
-    """Return how maps were averaged and tested; without inference where there was none."""
+def group_methods(
+    n_shown: NDArray[np.integer], tested: GroupOcclusion, per_class: int, n_flips: int
+) -> str:
+    """Return how maps were averaged and tested; without inference where there was none.
+
+    Parameters
+    ----------
+    n_shown : ndarray of shape (n_classes,), int
+        Participants with volumes that are shown.
+    tested : GroupOcclusion
+    per_class : int
+        Volumes wanted of each class.
+    n_flips : int
+    """
     n = [int(count) for count in tested.n_participants]
     text = (
         "The change of a class's probability in the class's own volumes was averaged within and "
-        f"then over participants ({_span(n)} per class)."
+        f"then over participants ({_span([int(count) for count in n_shown])} per class)."
     )
     if max(n, default=0) < 2:
         return f"{text} With fewer than two participants there was no inference."
     return (
-        f"{text} Drops were tested over participants, one-tailed, by {n_flips:,} flips of the "
-        "signs of whole maps (all of them where there are not more) [@winkler2014], corrected "
-        "over the positions of a class by the largest t of every flip [@nichols2002] and, apart "
-        "from that, adjusted for the false discovery rate [@benjamini1995]."
+        f"{text} A probability that was chosen for being high is likelier to drop than to rise, "
+        f"whatever is emptied. Drops were therefore tested in up to {per_class} volumes per class "
+        f"that were drawn whatever the network said of them ({_span(n)} participants per class), "
+        f"over participants, one-tailed, by {n_flips:,} flips of the signs of whole maps (all of "
+        "them where there are not more) [@winkler2014], corrected over the positions of a class by "
+        "the largest t of every flip [@nichols2002] and, apart from that, adjusted for the false "
+        "discovery rate [@benjamini1995]."
     )
 
 
@@ -127,8 +145,9 @@ def exploration_methods(explored: Exploration) -> str:
     settings = explored.settings
     return " ".join(
         [
-            f"The {settings.top} positions per class with the largest drops were named by the "
-            f"structure that most of a box's voxels lie in ({explored.names_source}).",
+            f"The {settings.top} positions per class with the largest drops in the maps of "
+            "importance were named by the structure that most of a box's voxels lie in "
+            f"({explored.names_source}).",
             "Their coordinates, and the vectors of changes of all classes' probabilities, were "
             f"embedded in two dimensions by UMAP [@mcinnes2018] ({settings.umap.n_neighbors} "
             f"neighbours at most, smallest distance {settings.umap.min_dist:g}, beginning with "

@@ -114,6 +114,68 @@ class Axis:
         )
 
 
+@dataclass(frozen=True)
+class Neighbours:
+    """Boxes side by side that share a window: that of the larger box that holds them all.
+
+    Windows that begin in the middle of a layer's step have shapes of their own. In a small volume
+    there are almost as many shapes as positions, and a batch would be a single box.
+
+    Attributes
+    ----------
+    along : tuple of three ints
+        Boxes that share a window, along each axis.
+    box, step : tuple of three ints
+        Their size, and the distance between them.
+    counts : tuple of three ints
+        Number of boxes per axis. The last window of an axis may have places that no box is at.
+    """
+
+    along: tuple[int, int, int]
+    box: tuple[int, int, int]
+    step: tuple[int, int, int]
+    counts: tuple[int, int, int]
+
+    @property
+    def n(self) -> int:
+        """Boxes that share a window."""
+        return int(np.prod(self.along))
+
+    @property
+    def places(self) -> Integers:
+        """Number of each box within its window along the axes, (3, n)."""
+        return np.indices(self.along).reshape(3, -1)
+
+    @property
+    def whole(self) -> tuple[int, int, int]:
+        """Size of the box that holds all that share a window."""
+        x, y, z = (
+            size + (n - 1) * step
+            for size, n, step in zip(self.box, self.along, self.step, strict=True)
+        )
+        return x, y, z
+
+    @property
+    def starts(self) -> list[Integers]:
+        """First voxels of these boxes, along each axis."""
+        return [
+            np.arange(-(-count // n)) * n * step
+            for count, n, step in zip(self.counts, self.along, self.step, strict=True)
+        ]
+
+    def inside(self, size: tuple[int, int, int]) -> NDArray[np.bool_]:
+        """Tell which voxels of a window of some size each box holds, (*size, n)."""
+        found = np.ones((*size, self.n), dtype=bool)
+        for axis, places in enumerate(self.places):
+            first = places * self.step[axis]
+            voxels = np.arange(size[axis])[:, None]
+            held = (voxels >= first) & (voxels < first + self.box[axis])
+            shape = [1, 1, 1, self.n]
+            shape[axis] = size[axis]
+            found &= held.reshape(shape)
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Boxes whose windows are alike at every level.
@@ -121,24 +183,41 @@ class Batch:
     Attributes
     ----------
     parts : tuple of three AxisPart
-        The boxes are at all combinations of their members.
+        Windows are at all combinations of their members.
     counts : tuple of three ints
-        Number of positions per axis.
+        Number of windows per axis.
+    neighbours : Neighbours or None
+        Boxes that share a window; None if each has its own.
     """
 
     parts: tuple[AxisPart, AxisPart, AxisPart]
     counts: tuple[int, int, int]
+    neighbours: Neighbours | None = None
 
     @cached_property
     def n(self) -> int:
         """The number of boxes."""
-        return int(np.prod(self.boxes))
+        return int(np.prod(self.boxes)) * self.each
+
+    @property
+    def each(self) -> int:
+        """The number of boxes per window."""
+        return 1 if self.neighbours is None else self.neighbours.n
 
     @cached_property
     def positions(self) -> Integers:
-        """Flat positions of the boxes, (n,)."""
+        """Flat positions of the boxes, (n,); -1 for places that no box is at."""
         members = [part.members for part in self.parts]
-        return np.ravel_multi_index(np.ix_(*members), self.counts).reshape(-1)
+        if self.neighbours is None:
+            return np.ravel_multi_index(np.ix_(*members), self.counts).reshape(-1)
+        near, counts = self.neighbours, self.neighbours.counts
+        flat, there = np.zeros((1, 1, 1, 1), dtype=np.int64), np.ones((1, 1, 1, 1), dtype=bool)
+        for axis, (own, place) in enumerate(zip(members, near.places, strict=True)):
+            shape = [near.n, 1, 1, 1]
+            shape[1 + axis] = len(own)
+            number = (place[:, None] + own * near.along[axis]).reshape(shape)
+            flat, there = flat * counts[axis] + number, there & (number < counts[axis])
+        return np.where(there, flat, -1).reshape(-1)
 
     def size(self, level: int) -> tuple[int, int, int]:
         """Return the size of the windows at a level."""
@@ -168,7 +247,9 @@ class Batch:
 
 
 def batches(
-    axes: tuple[Axis, Axis, Axis], most: Callable[[NDArray[np.int64]], int]
+    axes: tuple[Axis, Axis, Axis],
+    most: Callable[[NDArray[np.int64]], int],
+    neighbours: Neighbours | None = None,
 ) -> Iterator[Batch]:
     """Yield batches that together hold every position once.
 
@@ -176,7 +257,9 @@ def batches(
     ----------
     axes : tuple of three Axis
     most : callable
-        Gives the largest number of boxes in a batch from its windows' sizes, (L,).
+        Gives the largest number of windows in a batch from their sizes, (L,).
+    neighbours : Neighbours, optional
+        Boxes that share a window.
     """
     x_count, y_count, z_count = (axis.starts.shape[1] for axis in axes)
     for kinds in product(*(range(len(axis.classes)) for axis in axes)):
@@ -187,7 +270,7 @@ def batches(
         n_parts = split([len(some) for some in members], most(sizes))
         chosen = zip(axes, kinds, n_parts, strict=True)
         for x, y, z in product(*(axis.parts(kind, n) for axis, kind, n in chosen)):
-            yield Batch((x, y, z), (x_count, y_count, z_count))
+            yield Batch((x, y, z), (x_count, y_count, z_count), neighbours)
 
 
 def split(counts: Sequence[int], most: int) -> list[int]:

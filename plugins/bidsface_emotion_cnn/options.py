@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,23 +12,28 @@ from bidsface_emotion_cnn.label_options import LabelOptions
 from bidsface_emotion_cnn.training_options import TrainingOptions
 
 Scheme = Literal["runs", "participants", "random"]
+Edge = Annotated[int, Field(ge=1)]
 
 
 class OcclusionOptions(AnalysisOptions):
     """Which parts of the brain the networks' answers depend on."""
 
-    box: int | tuple[int, int, int] = 2
+    box: Edge | tuple[Edge, Edge, Edge] = 2
     """Edge of the box that is emptied (voxels)."""
-    stride: int | tuple[int, int, int] = 2
+    stride: Edge | tuple[Edge, Edge, Edge] = 2
     """Distance between boxes (voxels)."""
     pad: bool = True
     """Add boxes that stick out at the far end, so that every voxel is covered; the published
     occlusion did not.
     """
     per_class: int = Field(default=10, ge=1)
-    """Held-out volumes of every class that are occluded, spread over participants."""
+    """Held-out volumes of every class that are occluded, spread over participants: so many that
+    maps show, and so many that drops are tested in. A volume may be both.
+    """
     above: float = Field(default=0.8, ge=0, lt=1)
-    """Only volumes that the network classifies correctly with more than this probability."""
+    """Maps show only volumes that the network classifies correctly with more than this
+    probability; those that drops are tested in are drawn whatever it says of them.
+    """
     top: int = Field(default=500, ge=1)
     """Positions of every class that are shown, named and embedded."""
     gradients: tuple[Literal["integrated-gradients", "smooth-grad"], ...] = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,9 +11,9 @@ from numpy.typing import NDArray
 from bidsface.analysis import Column, Figure, Matrix, Results, Summary, Table
 from bidsface.numerics.dissimilarity import square
 from bidsface_emotion_cnn import emotion_text
+from bidsface_emotion_cnn.file_labels import file_labels
 from bidsface_emotion_cnn.gathering import Cohort
 from bidsface_emotion_cnn.network_similarity import Similarity, mean_rdm
-from bidsface_emotion_cnn.occlusion_results import class_label
 from bidsface_emotion_cnn.rsa_figures import rdm_figure
 
 COLUMNS = {
@@ -66,22 +68,29 @@ def _matrices(found: Similarity, cohort: Cohort) -> list[Matrix]:
     brain = [
         Matrix(
             _labelled(mean_rdm(rdms), cohort),
-            {**cohort.entities, "label": class_label(region), "contrast": "brain"},
+            {**cohort.entities, "label": label, "contrast": "brain"},
             f"Dissimilarity (1 - r) of the classes' mean volumes in {region}, mean over "
             "participants",
         )
-        for region, rdms in found.brain.items()
+        for label, (region, rdms) in _labelled_items(found.brain, "region")
     ]
     network = [
         Matrix(
             _labelled(rdm, cohort),
-            {**cohort.entities, "label": class_label(layer), "contrast": "layer"},
+            {**cohort.entities, "label": label, "contrast": "layer"},
             f"Dissimilarity (1 - r) of the classes' mean activations of layer {layer} for held-out "
             "volumes, mean over folds",
         )
-        for layer, rdm in found.network.items()
+        for label, (layer, rdm) in _labelled_items(found.network, "layer")
     ]
     return [*brain, *network]
+
+
+def _labelled_items(
+    found: Mapping[str, NDArray[np.float64]], otherwise: str
+) -> Iterator[tuple[str, tuple[str, NDArray[np.float64]]]]:
+    """Yield items with a label for names of files."""
+    return zip(file_labels(list(found), otherwise), found.items(), strict=True)
 
 
 def _figure(found: Similarity, cohort: Cohort) -> Figure:

@@ -116,7 +116,8 @@ def label_runs(
     _refuse_one_film_twice(runs, options)
     refuse_other_grids({run.block: run.repetition_time for run in runs}, options)
     parts = [label_volumes(run, options, annotations) for run in runs]
-    notes = [*_task_notes(runs, options), *(note for part in parts for note in part.notes)]
+    notes = [*_task_notes(runs, options), *_class_notes(runs, options)]
+    notes += [note for part in parts for note in part.notes]
     notes = list(dict.fromkeys(notes))
     filled = [part.frame for part in parts if len(part.frame)]
     if not filled:
@@ -140,6 +141,18 @@ def _task_notes(runs: Sequence[BoldRun], options: LabelOptions) -> list[str]:
     if options.source == "events" or len(tasks) < 2:
         return []
     return [f"tasks {', '.join(tasks)} are all taken to show the film; option tasks chooses"]
+
+
+def _class_notes(runs: Sequence[BoldRun], options: LabelOptions) -> list[str]:
+    """Return which classes of events are wanted and not there; annotations refuse such names."""
+    if options.source != "events":
+        return []
+    found = {str(name) for run in runs for name in run.events["trial_type"]}
+    missing = [name for name in options.classes if name not in found]
+    if not missing:
+        return []
+    there = ", ".join(sorted(found)) or "none"
+    return [f"labels.classes: no event of the runs is {', '.join(missing)}; there are {there}"]
 
 
 def _chosen(
