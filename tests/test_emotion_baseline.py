@@ -154,7 +154,7 @@ def plain_coordinates(products, train, rows):
 
 
 def test_work_in_place_changes_nothing(volumes):
-    train, validation, test = thirds(volumes)
+    train, _, test = thirds(volumes)
     products = inner_products(volumes)
     kept = products.copy()
     own, (there, nothing) = logistic_baseline._coordinates(products, train, (test, test[:0]))

@@ -84,12 +84,10 @@ def gather(
     InputError
         If images lie on different grids, or fewer than two classes are left.
     """
-    labelled = [one for one in participants if any(item.stat == VOLUMES for item in one.maps)]
-    if not labelled:
-        raise InputError("no participant has labelled volumes")
+    labelled = labelled_participants(participants)
     every, known = ({one.label for one in some} for some in (participants, labelled))
     full = common_grid(labelled)
-    table = _table(labelled)
+    table = volume_table(labelled)
     everywhere = Voxels(full, np.arange(int(np.prod(full.shape))))
     brain = _brain(labelled, everywhere)
     blocks = Blocks.around(brain, full, options.downsample)
@@ -117,8 +115,22 @@ def gather(
     )
 
 
-def _table(participants: Sequence[ParticipantResults]) -> pd.DataFrame:
-    """Return the volumes of all participants.
+def labelled_participants(participants: Sequence[ParticipantResults]) -> list[ParticipantResults]:
+    """Return those who have labelled volumes.
+
+    Raises
+    ------
+    InputError
+        If nobody has.
+    """
+    labelled = [one for one in participants if any(item.stat == VOLUMES for item in one.maps)]
+    if not labelled:
+        raise InputError("no participant has labelled volumes")
+    return labelled
+
+
+def volume_table(participants: Sequence[ParticipantResults]) -> pd.DataFrame:
+    """Return the volumes of participants, a row each: what `participant.COLUMNS` describes.
 
     Raises
     ------
