@@ -162,8 +162,8 @@ def test_training_parts_are_of_like_sizes():
 def test_larger_folds_and_rare_classes():
     codes = np.array([0] * 60 + [1] * 3 + [0] * 40 + [1] * 3)
     nothing = np.array([], int)
-    runs = [Fold("1", np.arange(63, 106), nothing, nothing), Fold("2", np.arange(5), nothing, [])]
-    runs[1] = Fold("2", np.array([0, 1, 62]), nothing, nothing)
+    parts = np.arange(63, 106), np.array([0, 1, 62])
+    runs = [Fold(str(number), part, nothing, nothing) for number, part in enumerate(parts)]
     random = [Fold("repeat 1", np.arange(106), nothing, nothing)]
     found = equal_training({"random": random, "runs": runs}, codes, SEED)
     # A fold of 43 is taken for one of the mean size, 23, with its shares of classes.
@@ -191,8 +191,9 @@ def differences(memory, shared, effect, classify, n):
 
 def test_audits_of_three_segments_warn_of_leakage_only():
     away, warned = differences(0.0, 0.0, 0.3, class_centres, 40)
-    assert abs(away.mean()) < 0.012  # training parts as they were: 0.018, of 100 data sets
-    assert warned.sum() <= 6  # 5 % of 100 data sets; training parts as they were: 17 %
+    # Of 100 data sets 0.000 and 3 %; with training parts as they are 0.015 and 12 %.
+    assert abs(away.mean()) < 0.015
+    assert warned.sum() <= 5
     away, warned = differences(0.95, 0.5, 0.0, neighbours, 4)
     assert away.mean() > 0.15
     assert warned.all()
@@ -204,10 +205,24 @@ def test_volumes_that_linger_in_people_alone_leak_from_people_only():
     assert not audit.film_leaks
 
 
+def plain_scores(held_out):
+    """Return balanced accuracies of participants by loops over folds."""
+    right = held_out.predicted == held_out.codes
+    found = []
+    for person in range(N_PEOPLE):
+        shares = []
+        for code in range(N_CLASSES):
+            own = (held_out.participants == person) & (held_out.codes == code)
+            folds = np.unique(held_out.folds[own])
+            shares.append(np.mean([right[own & (held_out.folds == fold)].mean() for fold in folds]))
+        found.append(np.mean(shares))
+    return np.array(found)
+
+
 def test_differences_are_means_over_the_same_people(lingering):
     audit = LeakageAudit.of(lingering, SEED, n_resamples=400)
     found = difference(audit, "random", "runs")
-    scores = {name: one.people.balanced_accuracy for name, one in lingering.items()}
+    scores = {name: plain_scores(one.held_out) for name, one in lingering.items()}
     away = scores["random"] - scores["runs"]
     assert found.difference == pytest.approx(away.mean())
     assert found.first_score == pytest.approx(scores["random"].mean())

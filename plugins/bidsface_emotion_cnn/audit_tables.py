@@ -39,7 +39,8 @@ AUDIT_COLUMNS: Mapping[str, Column] = {
     "metric": Column(
         "What is compared",
         levels={
-            "balanced_accuracy": "Mean of the participants' balanced accuracies",
+            "balanced_accuracy": "Mean of the participants' balanced accuracies, in which the "
+            "share recognized of a class is the mean over folds",
             "auc": "Mean over classes of the area under the receiver operating characteristic, of "
             "pairs of volumes that the same fold tested",
         },
@@ -50,8 +51,7 @@ AUDIT_COLUMNS: Mapping[str, Column] = {
     "value_b": Column("Score under `scheme_b`"),
     "n_train_a": Column(
         "Training volumes of a fold under `scheme_a`, mean over folds; where it would have more "
-        "than a more honest scheme, classifiers were trained again on as many, so that `value_a` "
-        "is not the score of the table of scores"
+        "than a more honest scheme, classifiers were trained again on as many"
     ),
     "n_train_b": Column("Training volumes of a fold under `scheme_b`, likewise"),
     "difference": Column("`value_a` - `value_b`"),
@@ -145,8 +145,9 @@ def audit_summary(audits: Mapping[str, LeakageAudit]) -> Summary:
     caption = (
         f"Excessive: the confidence interval over {len(audit.participant_codes)} participants is "
         f"above 0 and the difference above {audit.threshold:g}. Where a split left more volumes to "
-        "train on than a more honest one, classifiers were trained again on as many: its scores "
-        "are not those of the table of held-out scores then."
+        "train on than a more honest one, classifiers were trained again on as many. Scores are "
+        "means over folds and participants, not of all volumes together as in the table of "
+        "held-out scores."
     )
     return Summary("Leakage audit", pd.DataFrame(rows), caption)
 

@@ -78,10 +78,7 @@ def judge(
             )
             scaled.append(_evaluated(name, scheme, folds, better, cohort, settings, tools))
     audited = [
-        item
-        for outcome in outcomes
-        for item in _audited(outcome, items, cohort, settings, tools)
-        if len(outcomes) > 1
+        item for outcome in outcomes for item in _audited(outcome, items, cohort, settings, tools)
     ]
     return Judged(
         items,

@@ -176,9 +176,10 @@ def _audit_texts(threshold: float | None, trained_again: bool) -> list[str]:
     )
     return [
         "The same classifiers were compared between splits [@kapoor2023] by participants' balanced "
-        "accuracies and by areas under the curves of volumes that the same fold tested "
-        "[@parker2007], participants being resampled for both splits alike; a difference counts as "
-        f"leakage if its interval is above 0 and it is above {threshold:g}.",
+        "accuracies, the share recognized of a class being the mean over folds, and by areas under "
+        "the curves of volumes that the same fold tested [@parker2007], participants being "
+        "resampled for both splits alike; a difference counts as leakage if its interval is above "
+        f"0 and it is above {threshold:g}.",
         *([again] if trained_again else []),
     ]
 

@@ -4,7 +4,10 @@ The published 80/20 split is random over volumes. Volumes of one participant res
 neighbours, and volumes of one second of the film resemble each other in all participants; with both
 in the training part a classifier does well that has learned moments, not emotions. What the score
 loses when film segments or participants are held out is the part that was leakage (Kapoor and
-Narayanan 2023, Patterns 4:100804), unless there was more to train on.
+Narayanan 2023, Patterns 4:100804), unless there was more to train on, or classes were shared out
+differently: a segment with many volumes of a class leaves few of them to train on, so that the
+class is recognized worst where most of it is tested. Scores are therefore means over folds, not of
+all predictions together (Parker et al. 2007, BMC Bioinformatics 8:326).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bidsface_emotion_cnn.confusions import Scores, confusions
 from bidsface_emotion_cnn.curves import PairWins, macro
 from bidsface_emotion_cnn.evaluation import Evaluation
 from bidsface_emotion_cnn.resampling import (
@@ -83,7 +87,8 @@ class LeakageAudit:
     participant_codes : ndarray of int64, shape (n_participants,)
         Participants that all of them have tested.
     scores : ndarray of shape (n_schemes, n_participants)
-        Balanced accuracy of every participant.
+        Balanced accuracy of every participant; the share recognized of a class is the mean over
+        folds.
     low, high : ndarray of shape (n_schemes,)
         Confidence intervals of the means over participants.
     chance : float
@@ -203,9 +208,20 @@ def _common(evaluations: Sequence[Evaluation]) -> Indices:
 
 
 def _of_people(evaluation: Evaluation, participants: Indices) -> Floats:
-    """Return the balanced accuracies of participants."""
-    places = np.searchsorted(evaluation.participant_codes, participants)
-    return evaluation.people.balanced_accuracy[places]
+    """Return the balanced accuracies of participants, each class's share a mean over folds."""
+    held_out = evaluation.held_out
+    kept = np.isin(held_out.participants, participants)
+    owners = np.searchsorted(participants, held_out.participants[kept])
+    shape = len(participants), len(held_out.fold_names), held_out.n_classes
+    counts = confusions(
+        held_out.codes[kept],
+        held_out.predicted[kept],
+        owners * shape[1] + held_out.folds[kept],
+        shape[0] * shape[1],
+        shape[2],
+    )
+    recalls = Scores.of(counts).recalls.reshape(shape)
+    return macro(macro(recalls.transpose(0, 2, 1)))
 
 
 def _mean_accuracy(evaluation: Evaluation, participants: Indices, weights: Indices) -> Floats:
