@@ -27,12 +27,14 @@ from bidsface_emotion_cnn.evaluation import Evaluation, EvaluationSettings
 from bidsface_emotion_cnn.held_out import HeldOut
 from bidsface_emotion_cnn.leakage_audit import LeakageAudit
 from bidsface_emotion_cnn.splits import SCHEMES, make_folds
+from bidsface_emotion_cnn.training_sizes import equal_training
 
 sys.path.insert(0, str(Path(__file__).parent))
 import null_emotion_occlusion
 from calibration import LEVEL, Kind, Study, calibrate
 
 N_PEOPLE, N_RUNS, N_BLOCKS, N_CLASSES, N_FEATURES = 8, 6, 10, 3, 15
+FEW_RUNS = 3
 LONGEST, GAP, TR = 7, 3, 2.0
 MEMORY, SHARED, EFFECT = 0.9, 0.5, 0.35
 PENALTY = 10.0
@@ -55,10 +57,10 @@ class Film:
     steps: np.ndarray
 
 
-def make_film(rng: np.random.Generator, gap: int = GAP) -> Film:
+def make_film(rng: np.random.Generator, gap: int = GAP, n_runs: int = N_RUNS) -> Film:
     """Return a film whose neighbouring blocks differ in class."""
     rows = []
-    for run in range(N_RUNS):
+    for run in range(n_runs):
         label, step = int(rng.integers(N_CLASSES)), 0
         for _ in range(N_BLOCKS):
             label = int(label + rng.integers(1, N_CLASSES)) % N_CLASSES
@@ -72,8 +74,8 @@ def watch(
     rng: np.random.Generator, film: Film, memory: float, shared: float, effect: float = 0.0
 ) -> np.ndarray:
     """Return responses (n_people * n_moments, n_features), participant by participant."""
-    span = int(film.steps.max()) + 1
-    series = rng.standard_normal((N_PEOPLE + 1, N_RUNS, span, N_FEATURES))
+    span, n_runs = int(film.steps.max()) + 1, int(film.runs.max()) + 1
+    series = rng.standard_normal((N_PEOPLE + 1, n_runs, span, N_FEATURES))
     for step in range(1, span):
         series[:, :, step] *= np.sqrt(1 - memory**2)
         series[:, :, step] += memory * series[:, :, step - 1]
@@ -93,14 +95,23 @@ def classify(X: np.ndarray, codes: np.ndarray, tested: np.ndarray) -> np.ndarray
 
 
 def evaluate(
-    X: np.ndarray, film: Film, schemes: Sequence[str], seed: np.random.SeedSequence
+    X: np.ndarray,
+    film: Film,
+    schemes: Sequence[str],
+    seed: np.random.SeedSequence,
 ) -> dict[str, Evaluation]:
-    """Return evaluations by split, as the analysis makes them."""
+    """Return evaluations by split, as the analysis makes them for its audit.
+
+    With as many segments as `N_RUNS`, nothing is thinned.
+    """
     codes, runs, steps = (np.tile(part, N_PEOPLE) for part in vars(film).values())
     people = np.repeat(np.arange(N_PEOPLE), len(film.labels))
+    every = {
+        scheme: make_folds(scheme, codes, people, runs, n_folds=None, test_share=0.2, seed=seed)
+        for scheme in schemes
+    }
     found = {}
-    for scheme in schemes:
-        folds = make_folds(scheme, codes, people, runs, n_folds=None, test_share=0.2, seed=seed)
+    for scheme, folds in equal_training(every, codes, seed).items():
         parts = [classify(X[fold.train], codes[fold.train], X[fold.test]) for fold in folds]
         held_out = HeldOut.of(scheme, folds, parts, codes, people, runs, TR * steps)
         found[scheme] = Evaluation.of(held_out, seed, SETTINGS)
@@ -143,6 +154,7 @@ def all_p(seed: np.random.SeedSequence) -> Found:
     yield from own_p(rng, draws)
     yield from gapless_p(rng, draws)
     yield from audit_p(rng, draws)
+    yield from few_runs_p(np.random.default_rng(child_seed(seed, 2)), draws)
 
 
 def shared_p(rng: np.random.Generator, seed: np.random.SeedSequence) -> Found:
@@ -208,6 +220,18 @@ def audit_p(rng: np.random.Generator, seed: np.random.SeedSequence) -> Found:
     yield "audit finds leakage, independent volumes with an effect", 1.0 - bool(audit.leaks)
     yield f"{POWER}: circular shift of blocks, with an effect", found["runs"].p
     yield f"{POWER}: signed ranks of participants, with an effect", _ranks(found["runs"])
+
+
+def few_runs_p(rng: np.random.Generator, seed: np.random.SeedSequence) -> Found:
+    """Yield whether the audit finds leakage where film segments leave little to train on."""
+    for name, memory, shared, effect in (
+        ("audit finds leakage, independent volumes with an effect", 0.0, 0.0, EFFECT),
+        (f"{POWER}: audit finds leakage, responses that linger", MEMORY, SHARED, 0.0),
+    ):
+        film = make_film(rng, n_runs=FEW_RUNS)
+        found = evaluate(watch(rng, film, memory, shared, effect), film, SCHEMES, seed)
+        audit = LeakageAudit.of(found, seed, n_resamples=400)
+        yield f"{name}, {FEW_RUNS} segments", 1.0 - bool(audit.leaks)
 
 
 def _ranks(found: Evaluation) -> Any:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -137,6 +138,46 @@ def test_classes_without_training_volumes(volumes):
     alike = replace(volumes, data=np.ones_like(volumes.data))
     with pytest.raises(ValueError, match="all alike"):
         baseline_probabilities(alike, train, validation, test)
+
+
+def plain_coordinates(products, train, rows):
+    """Return coordinates of training volumes and of others, out of place."""
+    within = products[np.ix_(train, train)]
+    means, centre = within.mean(axis=0), within.mean()
+    values, vectors = np.linalg.eigh(within - means - means[:, None] + centre)
+    kept = values > 1e-10 * values[-1]
+    lengths, basis = np.sqrt(values[kept]), vectors[:, kept]
+    scale = np.sqrt(len(train) / values[kept].sum())
+    across = products[np.ix_(rows, train)]
+    centred = across - across.mean(axis=1, keepdims=True) - means + centre
+    return basis * lengths * scale, centred @ basis / lengths * scale
+
+
+def test_work_in_place_changes_nothing(volumes):
+    train, _, test = thirds(volumes)
+    products = inner_products(volumes)
+    kept = products.copy()
+    own, (there, nothing) = logistic_baseline._coordinates(products, train, (test, test[:0]))
+    wanted, elsewhere = plain_coordinates(products, train, test)
+    np.testing.assert_array_equal(products, kept)
+    # Axes may be turned, distances and angles may not.
+    np.testing.assert_allclose(own @ own.T, wanted @ wanted.T, atol=1e-10)
+    np.testing.assert_allclose(there @ own.T, elsewhere @ wanted.T, atol=1e-10)
+    assert own.shape == wanted.shape
+    assert nothing.shape == (0, own.shape[1])
+
+
+def test_a_fold_needs_little_more_than_two_matrices():
+    rng = np.random.default_rng(5)
+    n = 600
+    X = rng.standard_normal((n + 10, 900))
+    products = X @ X.T
+    tracemalloc.start()
+    logistic_baseline._coordinates(products, np.arange(n), (np.arange(n, n + 10),))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Matrix and eigenvectors; it was 4, without the workspace of LAPACK (2 more).
+    assert peak < 2.3 * 8 * n**2
 
 
 WITHOUT_TORCH = """

@@ -23,7 +23,6 @@ QUICK = (
     *(f"analyses.{name}.labels.minimum=4" for name in ("consensus", "emotions")),
     "analyses.consensus.bootstraps=50",
     "analyses.emotions.training={network: emotion-cnn-small, epochs: 2, batch_size: 16}",
-    "analyses.emotions.folds={runs: null, participants: 3, random: 1}",
     "analyses.emotions.bootstraps=100",
     "analyses.emotions.shifts=49",
     "analyses.emotions.layers=[pool, fc]",
@@ -123,6 +122,15 @@ def test_results_do_not_depend_on_the_number_of_processes(finished, study):
     assert run(study, out, "--nprocs", "1") == 0
     for path in sorted(finished.glob("func/*_desc-emotions_*.tsv")):
         assert (out / "func" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_one_participant_is_enough(study, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(study, out, "--participant-label", "01") == 0
+    (scores,) = tables(out, "func/*film_*desc-emotions_scores.tsv")
+    assert set(scores["scheme"]) == {"runs", "random"}
+    (report,) = out.glob("*group*.html")
+    assert "nothing was held out by participants" in report.read_text()
 
 
 def test_segments_are_asked_for(study, tmp_path, capsys):

@@ -39,7 +39,8 @@ AUDIT_COLUMNS: Mapping[str, Column] = {
     "metric": Column(
         "What is compared",
         levels={
-            "balanced_accuracy": "Mean of the participants' balanced accuracies",
+            "balanced_accuracy": "Mean of the participants' balanced accuracies, in which the "
+            "share recognized of a class is the mean over folds",
             "auc": "Mean over classes of the area under the receiver operating characteristic, of "
             "pairs of volumes that the same fold tested",
         },
@@ -48,6 +49,11 @@ AUDIT_COLUMNS: Mapping[str, Column] = {
     "scheme_b": SCHEME,
     "value_a": Column("Score under `scheme_a`"),
     "value_b": Column("Score under `scheme_b`"),
+    "n_train_a": Column(
+        "Training volumes of a fold under `scheme_a`, mean over folds; where it would have more "
+        "than a more honest scheme, classifiers were trained again on as many"
+    ),
+    "n_train_b": Column("Training volumes of a fold under `scheme_b`, likewise"),
     "difference": Column("`value_a` - `value_b`"),
     "ci_low": Column(
         "Lower end of the confidence interval of the difference, over participants that were "
@@ -103,6 +109,8 @@ def audit_table(audits: Mapping[str, LeakageAudit], entities: Entities, task: st
             "scheme_b": one.second,
             "value_a": one.first_score,
             "value_b": one.second_score,
+            "n_train_a": one.first_train,
+            "n_train_b": one.second_train,
             "difference": one.difference,
             "ci_low": one.low,
             "ci_high": one.high,
@@ -125,6 +133,7 @@ def audit_summary(audits: Mapping[str, LeakageAudit]) -> Summary:
             "score": METRICS[one.metric],
             "comparison": f"{NAMES[one.first]} - {NAMES[one.second]}",
             "scores": f"{one.first_score:.3f} - {one.second_score:.3f}",
+            "training volumes": f"{one.first_train:,.0f}, {one.second_train:,.0f}",
             "difference": f"{one.difference:+.3f}",
             "95 % CI": interval_text(one.low, one.high),
             "excessive": "yes" if one.excessive else "no",
@@ -135,7 +144,10 @@ def audit_summary(audits: Mapping[str, LeakageAudit]) -> Summary:
     audit = next(iter(audits.values()))
     caption = (
         f"Excessive: the confidence interval over {len(audit.participant_codes)} participants is "
-        f"above 0 and the difference above {audit.threshold:g}."
+        f"above 0 and the difference above {audit.threshold:g}. Where a split left more volumes to "
+        "train on than a more honest one, classifiers were trained again on as many. Scores are "
+        "means over folds and participants, not of all volumes together as in the table of "
+        "held-out scores."
     )
     return Summary("Leakage audit", pd.DataFrame(rows), caption)
 
@@ -153,7 +165,8 @@ def overlap_summary(overlaps: Mapping[str, Overlap]) -> Summary:
         for scheme, one in overlaps.items()
     ]
     caption = (
-        "Tested volumes with such a volume in the training or validation part of the same fold."
+        "Tested volumes with such a volume in the training or validation part of the same fold, "
+        "by the time in the film where labels are those of a film, across runs."
     )
     return Summary("What was known of the tested volumes", pd.DataFrame(rows), caption)
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bidsface_emotion_cnn.class_means import class_means
+from bidsface_emotion_cnn.fold_plan import FoldPlan
 from bidsface_emotion_cnn.history import EpochRecord
 from bidsface_emotion_cnn.logistic_baseline import fit_baseline, inner_products
 from bidsface_emotion_cnn.options import EmotionOptions, Scheme
 from bidsface_emotion_cnn.prediction import predict_probabilities
-from bidsface_emotion_cnn.splits import Fold, make_folds
+from bidsface_emotion_cnn.splits import Fold
 from bidsface_emotion_cnn.tools import Tools
 from bidsface_emotion_cnn.torch_devices import keep_memory, one_thread
 from bidsface_emotion_cnn.training import TrainedNetwork, train_network
@@ -61,10 +62,20 @@ class FoldOutcome:
 
 @dataclass(frozen=True, eq=False)
 class SchemeOutcome:
-    """All folds of a scheme."""
+    """All folds of a scheme.
+
+    Attributes
+    ----------
+    scheme : str
+    folds : sequence of FoldOutcome
+    audited : sequence of FoldOutcome
+        What the leakage audit compares: the same, but for folds that had to be trained again on
+        fewer volumes.
+    """
 
     scheme: str
     folds: Sequence[FoldOutcome]
+    audited: Sequence[FoldOutcome]
 
     @property
     def tested(self) -> NDArray[np.int64]:
@@ -78,80 +89,96 @@ class SchemeOutcome:
         return np.repeat(np.arange(len(sizes)), sizes)
 
     @property
+    def trained_again(self) -> bool:
+        """Whether the audit has folds of its own."""
+        return self.audited is not self.folds
+
+    @property
     def predictions(self) -> dict[str, Predictions]:
         """By classifier."""
-        return {
-            name: Predictions(
-                [one.probabilities[name][0] for one in self.folds],
-                [one.probabilities[name][1] for one in self.folds],
-            )
-            for name in self.folds[0].probabilities
-        }
+        return predictions_of(self.folds)
+
+
+def predictions_of(folds: Sequence[FoldOutcome]) -> dict[str, Predictions]:
+    """Return predictions by classifier."""
+    return {
+        name: Predictions(
+            [one.probabilities[name][0] for one in folds],
+            [one.probabilities[name][1] for one in folds],
+        )
+        for name in folds[0].probabilities
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One training; ``again``: on fewer volumes, for the leakage audit."""
+
+    scheme: Scheme
+    number: int
+    n_folds: int
+    fold: Fold
+    again: bool
+
+    @property
+    def title(self) -> str:
+        again = ", on fewer volumes" if self.again else ""
+        return f"{self.scheme}, fold {self.number + 1} of {self.n_folds}{again}"
+
+    @property
+    def folder(self) -> str:
+        return f"{'fewer-' if self.again else ''}{self.scheme}-{self.number + 1}"
 
 
 def cross_validate(
-    volumes: VolumeSet, options: EmotionOptions, tools: Tools, folder: Path
+    volumes: VolumeSet, plan: FoldPlan, options: EmotionOptions, tools: Tools, folder: Path
 ) -> list[SchemeOutcome]:
-    """Train and test the networks of all schemes.
+    """Train and test the networks of all schemes, and the baseline.
 
     Parameters
     ----------
     volumes : VolumeSet
+    plan : FoldPlan
+        Of these volumes.
     options : EmotionOptions
     tools : Tools
     folder : Path
         Where checkpoints are kept, from which a run that was cut short goes on.
-
-    Raises
-    ------
-    ValueError
-        If a scheme is impossible for the runs and participants that there are.
     """
-    jobs = [
-        (scheme, number, fold)
-        for scheme in options.schemes
-        for number, fold in enumerate(scheme_folds(volumes, scheme, options, tools))
-    ]
+    jobs = list(_jobs(plan))
 
-    products = inner_products(volumes) if options.baseline else None
-
-    def work(job: tuple[Scheme, int, Fold]) -> FoldOutcome:
-        scheme, number, fold = job
-        total = sum(one == scheme for one, _, _ in jobs)
-        title = f"{scheme}, fold {number + 1} of {total}"
-        seed = int(tools.seed("network", scheme, str(number)).generate_state(1)[0])
-        place = folder / f"{scheme}-{number + 1}"
-        return run_fold(volumes, products, fold, title, options, tools, place, seed)
+    def work(job: _Job) -> FoldOutcome:
+        seed = int(tools.seed("network", job.scheme, str(job.number)).generate_state(1)[0])
+        return run_fold(volumes, job.fold, job.title, options, tools, folder / job.folder, seed)
 
     # A GPU works on one fold at a time.
     found = [work(job) for job in jobs] if tools.device == "cuda" else tools.map(work, jobs)
-    by_scheme: dict[str, list[FoldOutcome]] = {scheme: [] for scheme in options.schemes}
-    for (scheme, *_), one in zip(jobs, found, strict=True):
-        by_scheme[scheme].append(one)
-    return [SchemeOutcome(scheme, folds) for scheme, folds in by_scheme.items()]
+    if options.baseline:
+        found = with_baseline(found, volumes, options, tools)
+    return list(_outcomes(plan, jobs, found))
 
 
-def scheme_folds(
-    volumes: VolumeSet, scheme: Scheme, options: EmotionOptions, tools: Tools
-) -> list[Fold]:
-    """Return the folds of a scheme; raises ValueError where it is impossible."""
-    names = volumes.participant_labels if scheme == "participants" else volumes.run_labels
-    return make_folds(
-        scheme,
-        volumes.codes,
-        volumes.participants,
-        volumes.runs,
-        n_folds=options.folds.get(scheme),
-        test_share=options.test_share,
-        seed=tools.seed("folds", scheme),
-        unit_names=names,
-        class_names=volumes.classes,
-    )
+def _jobs(plan: FoldPlan) -> Iterator[_Job]:
+    for again, schemes in ((False, plan.folds), (True, plan.trained_again)):
+        for scheme, folds in schemes.items():
+            for number, fold in enumerate(folds):
+                yield _Job(scheme, number, len(folds), fold, again)
+
+
+def _outcomes(
+    plan: FoldPlan, jobs: Sequence[_Job], found: Sequence[FoldOutcome]
+) -> Iterator[SchemeOutcome]:
+    pairs = list(zip(jobs, found, strict=True))
+    for scheme in plan.folds:
+        own, fewer = (
+            [one for job, one in pairs if (job.scheme, job.again) == (scheme, again)]
+            for again in (False, True)
+        )
+        yield SchemeOutcome(scheme, own, fewer or own)
 
 
 def run_fold(
     volumes: VolumeSet,
-    products: NDArray[np.float64] | None,
     fold: Fold,
     title: str,
     options: EmotionOptions,
@@ -159,7 +186,7 @@ def run_fold(
     folder: Path,
     seed: int,
 ) -> FoldOutcome:
-    """Train and test the network of one fold, and the baseline where there are its products."""
+    """Train and test the network of one fold."""
     one_thread()
     keep_memory()
     network = train_network(
@@ -178,21 +205,43 @@ def run_fold(
         return predict_probabilities(network.model, volumes, part, device=tools.device)
 
     found = {"network": (probabilities(fold.test), probabilities(fold.validation))}
-    if products is not None:
-        baseline = fit_baseline(
-            products,
-            volumes.codes,
-            len(volumes.classes),
-            fold.train,
-            fold.validation,
-            np.concatenate([fold.test, fold.validation]),
-            balanced=options.training.class_weights == "balanced",
-        ).probabilities
-        found["logistic"] = (baseline[: len(fold.test)], baseline[len(fold.test) :])
     layers = class_means(network.model, volumes, fold.test, options.layers, tools.device)
     share = float(np.mean(found["network"][0].argmax(axis=1) == volumes.codes[fold.test]))
     tools.tell(f"{title}: {len(network.history)} epochs, {100 * share:.0f} % of held-out volumes")
     return FoldOutcome(fold, network, found, layers)
+
+
+def with_baseline(
+    outcomes: Sequence[FoldOutcome], volumes: VolumeSet, options: EmotionOptions, tools: Tools
+) -> list[FoldOutcome]:
+    """Return outcomes with the baseline's probabilities beside the network's.
+
+    A fold needs memory for two matrices of its training volumes by its training volumes: folds go
+    one after another, and leave processors to linear algebra.
+    """
+    tools.tell("logistic regression on the same folds")
+    products = inner_products(volumes)
+    return [_with_baseline(one, products, volumes, options) for one in outcomes]
+
+
+def _with_baseline(
+    outcome: FoldOutcome,
+    products: NDArray[np.float64],
+    volumes: VolumeSet,
+    options: EmotionOptions,
+) -> FoldOutcome:
+    fold = outcome.fold
+    found = fit_baseline(
+        products,
+        volumes.codes,
+        len(volumes.classes),
+        fold.train,
+        fold.validation,
+        np.concatenate([fold.test, fold.validation]),
+        balanced=options.training.class_weights == "balanced",
+    ).probabilities
+    own = found[: len(fold.test)], found[len(fold.test) :]
+    return replace(outcome, probabilities={**outcome.probabilities, "logistic": own})
 
 
 def progress_lines(

@@ -17,7 +17,7 @@ from bidsface_emotion_cnn.audit_tables import (
     overlap_summary,
 )
 from bidsface_emotion_cnn.calibration import Calibration, scale_folds
-from bidsface_emotion_cnn.cross_validation import SchemeOutcome
+from bidsface_emotion_cnn.cross_validation import FoldOutcome, SchemeOutcome, predictions_of
 from bidsface_emotion_cnn.evaluation import Evaluation, EvaluationSettings
 from bidsface_emotion_cnn.evaluation_summary import evaluation_summary, headline
 from bidsface_emotion_cnn.evaluation_tables import Evaluated, score_table
@@ -27,7 +27,8 @@ from bidsface_emotion_cnn.held_out import HeldOut
 from bidsface_emotion_cnn.held_out_tables import confusion_matrices, prediction_table
 from bidsface_emotion_cnn.leakage_audit import NAMES, LeakageAudit
 from bidsface_emotion_cnn.options import EmotionOptions
-from bidsface_emotion_cnn.overlap import Overlap, overlap_report
+from bidsface_emotion_cnn.overlap import NEAR, Overlap, overlap_report
+from bidsface_emotion_cnn.segment_borders import film_times
 from bidsface_emotion_cnn.tools import Tools
 
 NETWORK = "network"
@@ -50,12 +51,15 @@ class Judged:
         By classifier; empty with fewer than two schemes.
     overlaps : mapping of str to Overlap
         By scheme.
+    trained_again : bool
+        Whether the audits are of folds of their own, of fewer training volumes.
     """
 
     items: Sequence[Evaluated]
     scaled: Sequence[Evaluated]
     audits: Mapping[str, LeakageAudit]
     overlaps: Mapping[str, Overlap]
+    trained_again: bool
 
 
 def judge(
@@ -65,25 +69,51 @@ def judge(
     settings = settings_of(cohort, options)
     items, scaled = [], []
     for outcome in outcomes:
-        for name, own in outcome.predictions.items():
-            items.append(_evaluated(name, outcome, own.test, cohort, settings, tools))
+        scheme, folds = outcome.scheme, outcome.folds
+        for name, own in predictions_of(folds).items():
+            items.append(_evaluated(name, scheme, folds, own.test, cohort, settings, tools))
             better, _ = scale_folds(
                 own.test,
                 own.validation,
-                [cohort.volumes.codes[one.fold.validation] for one in outcome.folds],
+                [cohort.volumes.codes[one.fold.validation] for one in folds],
             )
-            scaled.append(_evaluated(name, outcome, better, cohort, settings, tools))
-    overlaps = {
-        outcome.scheme: overlap_report(
-            [one.fold for one in outcome.folds],
-            cohort.volumes.participants,
-            cohort.volumes.runs,
-            cohort.volumes.times,
-            cohort.repetition_time,
-        )
-        for outcome in outcomes
-    }
-    return Judged(items, scaled, _audits(items, options, tools), overlaps)
+            scaled.append(_evaluated(name, scheme, folds, better, cohort, settings, tools))
+    audited = [
+        item for outcome in outcomes for item in _audited(outcome, items, cohort, settings, tools)
+    ]
+    return Judged(
+        items,
+        scaled,
+        _audits(audited, options, tools),
+        {one.scheme: _overlap(one.folds, cohort, options) for one in outcomes},
+        any(one.trained_again for one in outcomes),
+    )
+
+
+def _audited(
+    outcome: SchemeOutcome,
+    items: Sequence[Evaluated],
+    cohort: Cohort,
+    settings: EvaluationSettings,
+    tools: Tools,
+) -> list[Evaluated]:
+    """Return the evaluations of a scheme that the audit compares with others."""
+    if not outcome.trained_again:
+        return [item for item in items if item.scheme == outcome.scheme]
+    folds = outcome.audited
+    return [
+        _evaluated(name, outcome.scheme, folds, own.test, cohort, settings, tools)
+        for name, own in predictions_of(folds).items()
+    ]
+
+
+def _overlap(folds: Sequence[FoldOutcome], cohort: Cohort, options: EmotionOptions) -> Overlap:
+    volumes = cohort.volumes
+    times = film_times(cohort.table, options.labels)
+    # A film goes on across the border of two segments: they are one line of time.
+    line = (volumes.runs, volumes.times) if times is None else (np.zeros_like(volumes.runs), times)
+    parts = [one.fold for one in folds]
+    return overlap_report(parts, volumes.participants, *line, cohort.repetition_time)
 
 
 def settings_of(cohort: Cohort, options: EmotionOptions) -> EvaluationSettings:
@@ -104,7 +134,8 @@ def settings_of(cohort: Cohort, options: EmotionOptions) -> EvaluationSettings:
 
 def _evaluated(
     name: str,
-    outcome: SchemeOutcome,
+    scheme: str,
+    folds: Sequence[FoldOutcome],
     probabilities: Sequence[NDArray[np.floating]],
     cohort: Cohort,
     settings: EvaluationSettings,
@@ -112,8 +143,8 @@ def _evaluated(
 ) -> Evaluated:
     volumes = cohort.volumes
     held_out = HeldOut.of(
-        outcome.scheme,
-        [one.fold for one in outcome.folds],
+        scheme,
+        [one.fold for one in folds],
         probabilities,
         volumes.codes,
         volumes.participants,
@@ -170,6 +201,8 @@ def judged_results(judged: Judged, cohort: Cohort, options: EmotionOptions) -> R
         threshold=options.leak if judged.audits else None,
         scaled=True,
         film=film,
+        margin=None if options.labels.source == "events" else NEAR,
+        trained_again=judged.trained_again,
     )
     return Results(
         tables=tables,

@@ -84,6 +84,8 @@ def methods(
     film: bool,
     threshold: float | None = None,
     scaled: bool = False,
+    margin: float | None = None,
+    trained_again: bool = False,
 ) -> str:
     """Describe how classifiers were evaluated.
 
@@ -100,9 +102,13 @@ def methods(
         Of the leakage audit; None where there was none.
     scaled : bool
         Whether probabilities were also scaled by a temperature.
+    margin : float, optional
+        s of the film; what is nearer to a tested segment was left out of training.
+    trained_again : bool
+        Whether classifiers were trained on fewer volumes for the audit.
     """
     sentences = [
-        _split_text(n_folds, test_share, film),
+        _split_text(n_folds, test_share, film, margin),
         "Of the held-out volumes accuracy, balanced accuracy (chance: one over the number of "
         "classes), the share recognized of every class, and the area under the receiver operating "
         "characteristic of every class against all others [@fawcett2006; @pedregosa2011], of pairs "
@@ -112,18 +118,26 @@ def methods(
         "their number [@hesterberg2015].",
         *_test_texts(n_folds, settings, film),
         *_calibration_texts(settings, scaled),
-        *_audit_texts(threshold),
+        *_audit_texts(threshold, trained_again),
     ]
     return " ".join(sentences)
 
 
-def _split_text(n_folds: Mapping[str, int], test_share: float, film: bool) -> str:
+def _split_text(
+    n_folds: Mapping[str, int], test_share: float, film: bool, margin: float | None
+) -> str:
     texts = [
         SCHEME_TEXTS[scheme].format(n_folds=number, share=100 * test_share)
         + (FILM_TEXTS[scheme] if film else "")
         for scheme, number in n_folds.items()
     ]
-    return f"Volumes were split {'; and '.join(texts)} [@varoquaux2017; @kapoor2023]."
+    split = f"Volumes were split {'; and '.join(texts)} [@varoquaux2017; @kapoor2023]."
+    if margin is None or "runs" not in n_folds:
+        return split
+    return (
+        f"{split} Where film segments were held out, volumes within {margin:g} s of the film of "
+        "tested ones, across the borders of segments, were left out of the other parts."
+    )
 
 
 def _test_texts(schemes: Collection[str], settings: EvaluationSettings, film: bool) -> list[str]:
@@ -167,14 +181,20 @@ def _calibration_texts(settings: EvaluationSettings, scaled: bool) -> list[str]:
     return texts
 
 
-def _audit_texts(threshold: float | None) -> list[str]:
+def _audit_texts(threshold: float | None, trained_again: bool) -> list[str]:
     if threshold is None:
         return []
+    again = (
+        "For this comparison, classifiers with more volumes to train on than a more honest split "
+        "left were trained again on as many, drawn within classes."
+    )
     return [
         "The same classifiers were compared between splits [@kapoor2023] by participants' balanced "
-        "accuracies and by areas under the curves of volumes that the same fold tested "
-        "[@parker2007], participants being resampled for both splits alike; a difference counts as "
-        f"leakage if its interval is above 0 and it is above {threshold:g}."
+        "accuracies, the share recognized of a class being the mean over folds, and by areas under "
+        "the curves of volumes that the same fold tested [@parker2007], participants being "
+        "resampled for both splits alike; a difference counts as leakage if its interval is above "
+        f"0 and it is above {threshold:g}.",
+        *([again] if trained_again else []),
     ]
 
 

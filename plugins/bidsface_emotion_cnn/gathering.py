@@ -90,12 +90,10 @@ def gather(
         If images lie on different grids, runs divide a film differently, or fewer than two
         classes are left.
     """
-    labelled = [one for one in participants if any(item.stat == VOLUMES for item in one.maps)]
-    if not labelled:
-        raise InputError("no participant has labelled volumes")
+    labelled = labelled_participants(participants)
     every, known = ({one.label for one in some} for some in (participants, labelled))
     full = common_grid(labelled)
-    table = _table(labelled)
+    table = volume_table(labelled)
     refuse_other_grids(_repetition_times(table), options.labels)
     everywhere = Voxels(full, np.arange(int(np.prod(full.shape))))
     brain = _brain(labelled, everywhere)
@@ -139,8 +137,22 @@ def _block_size(n_volumes: int, grid: Grid) -> int:
     return size
 
 
-def _table(participants: Sequence[ParticipantResults]) -> pd.DataFrame:
-    """Return the volumes of all participants.
+def labelled_participants(participants: Sequence[ParticipantResults]) -> list[ParticipantResults]:
+    """Return those who have labelled volumes.
+
+    Raises
+    ------
+    InputError
+        If nobody has.
+    """
+    labelled = [one for one in participants if any(item.stat == VOLUMES for item in one.maps)]
+    if not labelled:
+        raise InputError("no participant has labelled volumes")
+    return labelled
+
+
+def volume_table(participants: Sequence[ParticipantResults]) -> pd.DataFrame:
+    """Return the volumes of participants, a row each: what `participant.COLUMNS` describes.
 
     Raises
     ------

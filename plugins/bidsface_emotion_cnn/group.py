@@ -16,7 +16,8 @@ from bidsface.results import joined
 from bidsface_emotion_cnn import emotion_text
 from bidsface_emotion_cnn.cross_validation import SchemeOutcome, cross_validate
 from bidsface_emotion_cnn.evaluating import judge, judged_results
-from bidsface_emotion_cnn.gathering import Cohort, gather
+from bidsface_emotion_cnn.fold_plan import plan_folds
+from bidsface_emotion_cnn.gathering import Cohort, gather, labelled_participants, volume_table
 from bidsface_emotion_cnn.leakage_audit import NAMES
 from bidsface_emotion_cnn.learning_curves import learning_curves
 from bidsface_emotion_cnn.network_similarity import compare
@@ -54,9 +55,10 @@ def analyse_group(
     Raises
     ------
     InputError
-        If images lie on different grids, fewer than two classes are left, or a way of holding out
-        is impossible for the runs and participants that there are.
+        If images lie on different grids, fewer than two classes are left, or no way of holding out
+        is possible with the runs and participants that there are.
     """
+    plan = plan_folds(volume_table(labelled_participants(participants)), options, tools.seed)
     cohort = gather(participants, options, folder)
     volumes = cohort.volumes
     tools.tell(
@@ -67,10 +69,11 @@ def analyse_group(
     # What does not fit is refused before hours of training.
     grid = None if options.occlusion is None else box_grid(cohort, options.occlusion)
     try:
-        outcomes = cross_validate(volumes, options, tools, folder)
+        outcomes = cross_validate(volumes, plan, options, tools, folder)
     except ValueError as error:
         raise InputError(str(error)) from error
     parts = [
+        Results(warnings=plan.notes),
         _training_results(outcomes, cohort, options, tools),
         judged_results(judge(outcomes, cohort, options, tools), cohort, options),
         *_inside_results(participants, outcomes[0], cohort, grid, options, tools),

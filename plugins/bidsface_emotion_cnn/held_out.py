@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bidsface_emotion_cnn.resampling import Floats, Indices
 from bidsface_emotion_cnn.splits import Fold
+from bidsface_emotion_cnn.training_sizes import mean_size
 
 SUM_ERROR = 1e-3
 """Probabilities in half precision sum to 1 only so well."""
@@ -35,6 +36,8 @@ class HeldOut:
         Within the run (s).
     separate_runs : bool
         Whether no fold tests a film segment that it was trained or validated on.
+    n_train : float
+        Training volumes of a fold, mean over folds.
     """
 
     scheme: str
@@ -47,6 +50,7 @@ class HeldOut:
     runs: Indices
     times: Floats
     separate_runs: bool
+    n_train: float
 
     @classmethod
     def of(
@@ -100,6 +104,7 @@ class HeldOut:
             runs=np.asarray(runs, dtype=np.int64)[index],
             times=np.asarray(times, dtype=np.float64)[index],
             separate_runs=all(_separate(fold, np.asarray(runs)) for fold in folds),
+            n_train=mean_size(folds),
         )
 
     @property

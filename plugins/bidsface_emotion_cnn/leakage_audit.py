@@ -4,7 +4,10 @@ The published 80/20 split is random over volumes. Volumes of one participant res
 neighbours, and volumes of one second of the film resemble each other in all participants; with both
 in the training part a classifier does well that has learned moments, not emotions. What the score
 loses when film segments or participants are held out is the part that was leakage (Kapoor and
-Narayanan 2023, Patterns 4:100804).
+Narayanan 2023, Patterns 4:100804), unless there was more to train on, or classes were shared out
+differently: a segment with many volumes of a class leaves few of them to train on, so that the
+class is recognized worst where most of it is tested. Scores are therefore means over folds, not of
+all predictions together (Parker et al. 2007, BMC Bioinformatics 8:326).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bidsface_emotion_cnn.confusions import Scores, confusions
 from bidsface_emotion_cnn.curves import PairWins, macro
 from bidsface_emotion_cnn.evaluation import Evaluation
 from bidsface_emotion_cnn.resampling import (
@@ -22,6 +26,7 @@ from bidsface_emotion_cnn.resampling import (
     participant_weights,
     percentile_interval,
 )
+from bidsface_emotion_cnn.training_sizes import ALIKE
 
 NAMES: Mapping[str, str] = {
     "random": "volumes drawn at random",
@@ -50,6 +55,8 @@ class Difference:
     first, second : str
         Splits.
     first_score, second_score : float
+    first_train, second_train : float
+        Training volumes of a fold, mean over folds.
     difference, low, high : float
         With its confidence interval over participants.
     excessive : bool
@@ -61,6 +68,8 @@ class Difference:
     second: str
     first_score: float
     second_score: float
+    first_train: float
+    second_train: float
     difference: float
     low: float
     high: float
@@ -78,7 +87,8 @@ class LeakageAudit:
     participant_codes : ndarray of int64, shape (n_participants,)
         Participants that all of them have tested.
     scores : ndarray of shape (n_schemes, n_participants)
-        Balanced accuracy of every participant.
+        Balanced accuracy of every participant; the share recognized of a class is the mean over
+        folds.
     low, high : ndarray of shape (n_schemes,)
         Confidence intervals of the means over participants.
     chance : float
@@ -114,7 +124,8 @@ class LeakageAudit:
         Parameters
         ----------
         evaluations : mapping of str to Evaluation
-            By split; at least two of `splits.SCHEMES`.
+            By split; at least two of `splits.SCHEMES`, with training parts as
+            `training_sizes.equal_training` makes them.
         seed : SeedSequence
         n_resamples : int
         threshold : float
@@ -124,7 +135,8 @@ class LeakageAudit:
         Raises
         ------
         ValueError
-            With fewer than two splits, or if no participant is tested by all of them.
+            With fewer than two splits, if no participant is tested by all of them, or if a split
+            had more to train on than one that it is compared with, which would pass for leakage.
         """
         if len(evaluations) < 2:
             raise ValueError(
@@ -133,6 +145,10 @@ class LeakageAudit:
         common = _common(list(evaluations.values()))
         if not len(common):
             raise ValueError("no participant is tested under all splits")
+        sizes = {name: one.held_out.n_train for name, one in evaluations.items()}
+        pairs = [pair for pair in PAIRS if set(pair) <= set(evaluations)]
+        for pair in pairs:
+            _refuse_more_training(pair, sizes)
         weights = participant_weights(len(common), n_resamples, seed)
         people = {name: _of_people(one, common) for name, one in evaluations.items()}
         # Row 0 is the sample itself, every participant once.
@@ -152,10 +168,9 @@ class LeakageAudit:
             high=high,
             chance=1 / next(iter(evaluations.values())).held_out.n_classes,
             differences=tuple(
-                _difference(metric, pair, draws, len(common), threshold, level)
+                _difference(metric, pair, draws, sizes, len(common), threshold, level)
                 for metric in _STATISTICS
-                for pair in PAIRS
-                if set(pair) <= set(evaluations)
+                for pair in pairs
             ),
             threshold=threshold,
             level=level,
@@ -174,6 +189,16 @@ class LeakageAudit:
         )
 
 
+def _refuse_more_training(pair: tuple[str, str], sizes: Mapping[str, float]) -> None:
+    first, second = pair
+    # Half a volume of rounding is no more training.
+    if sizes[first] > ALIKE * sizes[second] + 0.5:
+        raise ValueError(
+            f"{NAMES[first]} left {sizes[first]:.0f} volumes to train on, {NAMES[second]} "
+            f"{sizes[second]:.0f}: a difference would not be one of leakage alone"
+        )
+
+
 def _common(evaluations: Sequence[Evaluation]) -> Indices:
     """Return the participants that every split has tested."""
     common = evaluations[0].participant_codes
@@ -183,9 +208,20 @@ def _common(evaluations: Sequence[Evaluation]) -> Indices:
 
 
 def _of_people(evaluation: Evaluation, participants: Indices) -> Floats:
-    """Return the balanced accuracies of participants."""
-    places = np.searchsorted(evaluation.participant_codes, participants)
-    return evaluation.people.balanced_accuracy[places]
+    """Return the balanced accuracies of participants, each class's share a mean over folds."""
+    held_out = evaluation.held_out
+    kept = np.isin(held_out.participants, participants)
+    owners = np.searchsorted(participants, held_out.participants[kept])
+    shape = len(participants), len(held_out.fold_names), held_out.n_classes
+    counts = confusions(
+        held_out.codes[kept],
+        held_out.predicted[kept],
+        owners * shape[1] + held_out.folds[kept],
+        shape[0] * shape[1],
+        shape[2],
+    )
+    recalls = Scores.of(counts).recalls.reshape(shape)
+    return macro(macro(recalls.transpose(0, 2, 1)))
 
 
 def _mean_accuracy(evaluation: Evaluation, participants: Indices, weights: Indices) -> Floats:
@@ -218,6 +254,7 @@ def _difference(
     metric: str,
     pair: tuple[str, str],
     draws: Mapping[tuple[str, str], Floats],
+    sizes: Mapping[str, float],
     n_participants: int,
     threshold: float,
     level: float,
@@ -230,6 +267,8 @@ def _difference(
         *pair,
         first_score=float(first[0]),
         second_score=float(second[0]),
+        first_train=sizes[pair[0]],
+        second_train=sizes[pair[1]],
         difference=float(away[0]),
         low=low,
         high=high,

@@ -13,7 +13,8 @@ def difference_text(one: Difference, level: float) -> str:
     return (
         f"{METRICS[one.metric]} {one.first_score:.2f} with {NAMES[one.first]}, "
         f"{one.second_score:.2f} with {NAMES[one.second]}: difference {one.difference:+.2f} "
-        f"({100 * level:.0f} % CI {one.low:.2f} to {one.high:.2f})"
+        f"({100 * level:.0f} % CI {one.low:.2f} to {one.high:.2f}; {one.first_train:,.0f} and "
+        f"{one.second_train:,.0f} training volumes)"
     )
 
 

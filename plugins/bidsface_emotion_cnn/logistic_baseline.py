@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -171,22 +172,32 @@ def _coordinates(
 
     They are scaled so that training volumes have a mean squared length of 1.
     """
+    # Thousands of volumes make these arrays the largest of the analysis: there are two at a time.
     within = products[np.ix_(train, train)]
+    size = max(float(within.max()), -float(within.min()))
     means = within.mean(axis=0)
     centre = means.mean()
-    values, vectors = np.linalg.eigh(within - means - means[:, None] + centre)
-    if values[-1] <= RANK * np.abs(within).max():
+    within -= means
+    within -= means[:, None] - centre
+    # Symmetric, so that its transpose is the same; LAPACK overwrites arrays in its own order only.
+    values, vectors = linalg.eigh(within.T, overwrite_a=True, check_finite=False)
+    del within
+    if values[-1] <= RANK * size:
         raise ValueError("the training volumes are all alike")
-    kept = values > RANK * values[-1]
-    lengths, basis = np.sqrt(values[kept]), vectors[:, kept]
-    scale = np.sqrt(len(train) / values[kept].sum())
+    first = int(np.searchsorted(values, RANK * values[-1], side="right"))
+    lengths, basis = np.sqrt(values[first:]), vectors[:, first:]
+    scale = np.sqrt(len(train) / values[first:].sum())
 
     def project(rows: Indices) -> Floats:
         across = products[np.ix_(rows, train)]
-        centred = across - across.mean(axis=1, keepdims=True) - means + centre
-        return centred @ basis / lengths * scale
+        across -= across.mean(axis=1, keepdims=True)
+        across -= means - centre
+        return across @ basis / lengths * scale
 
-    return basis * lengths * scale, [project(rows) for rows in others]
+    projected = [project(rows) for rows in others]
+    basis *= lengths * scale
+    # The regression would copy columns that are not contiguous, once for every penalty.
+    return np.ascontiguousarray(basis), projected
 
 
 def _fit(model: LogisticRegression, X: Floats, codes: Indices) -> bool:

@@ -13,6 +13,8 @@ from bidsface_emotion_cnn.training_options import TrainingOptions
 
 Scheme = Literal["runs", "participants", "random"]
 Edge = Annotated[int, Field(ge=1)]
+DEFAULT_FOLDS: Mapping[Scheme, int | None] = {"runs": None, "participants": None, "random": 1}
+FEWEST_FOLDS: Mapping[Scheme, int] = {"runs": 2, "participants": 2, "random": 1}
 
 
 class OcclusionOptions(AnalysisOptions):
@@ -80,17 +82,23 @@ class EmotionOptions(AnalysisOptions):
     schemes: tuple[Scheme, ...] = ("runs", "participants", "random")
     """What is held out: whole runs (segments of a film) of all participants, all runs of some
     participants, or volumes at random, which is what was published and leaks. Maps come from the
-    networks of the first one.
+    networks of the first one. Schemes that are impossible with the runs and participants that there
+    are, such as `runs` with fewer than three, are left out, and the report says so.
     """
-    folds: Mapping[Scheme, int | None] = {"runs": None, "participants": 5, "random": 1}
-    """Number of folds of every scheme; null for one per run or participant."""
+    folds: Mapping[Scheme, int | None] = DEFAULT_FOLDS
+    """Number of folds of schemes; null for one per run, for five groups of participants or as many
+    as there are participants, or for one random split. Schemes that are not named keep their
+    default.
+    """
     test_share: float = Field(default=0.2, gt=0, lt=1)
     """Part of the volumes that a random split holds out."""
     leak: float = Field(default=0.05, ge=0, le=1)
-    """Difference in accuracy from which the leakage audit warns."""
+    """Difference in accuracy from which the leakage audit warns, if its confidence interval over
+    participants is above 0, too; with one participant it never does.
+    """
     baseline: bool = True
     """Logistic regression on the same volumes and folds."""
-    shifts: int = Field(default=1000, ge=0)
+    shifts: int = Field(default=1000, ge=1)
     """Circular shifts of the labels of runs that test whether accuracy is above chance."""
     bootstraps: int = Field(default=2000, ge=100)
     """Resamples of participants for confidence intervals."""
@@ -121,3 +129,11 @@ class EmotionOptions(AnalysisOptions):
         if not schemes or len(set(schemes)) < len(schemes):
             raise ValueError("wants one or more schemes, each once")
         return schemes
+
+    @field_validator("folds")
+    @classmethod
+    def _of_all_schemes(cls, folds: Mapping[Scheme, int | None]) -> Mapping[Scheme, int | None]:
+        for scheme, number in folds.items():
+            if number is not None and number < FEWEST_FOLDS[scheme]:
+                raise ValueError(f"{scheme} wants {FEWEST_FOLDS[scheme]} or more, found {number}")
+        return {**DEFAULT_FOLDS, **folds}

@@ -1,9 +1,10 @@
 """Which volumes a network is trained on, stopped by and tested on.
 
 `runs`
-    Film segments are held out, in all participants at once: neither the same second of the film nor
-    its neighbours are ever in two parts. This is the honest test of whether a network knows the
-    emotion rather than the moment of the film.
+    Film segments are held out, in all participants at once: the same second of the film is never in
+    two parts. Across the border of two segments the film goes on; `segment_borders` leaves out what
+    is near. This is the honest test of whether a network knows the emotion rather than the moment
+    of the film.
 
 `participants`
     Participants are held out. The same seconds of the film, seen by others, are in the training
@@ -27,6 +28,7 @@ from bidsface_emotion_cnn.resampling import Indices, child_seed
 
 Scheme = Literal["runs", "participants", "random"]
 SCHEMES: tuple[str, ...] = get_args(Scheme)
+"""From the most honest one on."""
 
 MAX_FOLDS = 5
 """Groups of participants where no number is asked for."""
