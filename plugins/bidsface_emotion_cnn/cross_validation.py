@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface_emotion_cnn.class_means import class_means
 from bidsface_emotion_cnn.history import EpochRecord
+from bidsface_emotion_cnn.layer_rdms import layer_rdms
 from bidsface_emotion_cnn.logistic_baseline import fit_baseline, inner_products
 from bidsface_emotion_cnn.options import EmotionOptions, Scheme
 from bidsface_emotion_cnn.prediction import predict_probabilities
+from bidsface_emotion_cnn.resampling import child_seed
 from bidsface_emotion_cnn.splits import Fold, make_folds
 from bidsface_emotion_cnn.tools import Tools
 from bidsface_emotion_cnn.torch_devices import one_thread
@@ -24,6 +25,8 @@ from bidsface_emotion_cnn.volume_set import VolumeSet
 Floats = NDArray[np.floating]
 TELL_EVERY = 15.0
 """Seconds between lines about one fold."""
+DRAWS = 1
+"""Child of a fold's seed that draws the volumes of its layers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,8 @@ class FoldOutcome:
     network : TrainedNetwork
     probabilities : mapping of str to (ndarray, ndarray)
         Of the test and of the validation part, by classifier.
-    layers : mapping of str to ndarray of shape (n_classes, n_features)
-        Mean activations of layers by class, over the test part; NaN for classes without a volume.
+    layers : mapping of str to ndarray of shape (n_pairs,)
+        Dissimilarities of the classes in layers, of the test part; NaN for pairs that it lacks.
     """
 
     fold: Fold
@@ -188,7 +191,14 @@ def run_fold(
             balanced=options.training.class_weights == "balanced",
         ).probabilities
         found["logistic"] = (baseline[: len(fold.test)], baseline[len(fold.test) :])
-    layers = class_means(network.model, volumes, fold.test, options.layers, tools.device)
+    layers = layer_rdms(
+        network.model,
+        volumes,
+        fold.test,
+        options.layers,
+        child_seed(np.random.SeedSequence(seed), DRAWS),
+        tools.device,
+    )
     share = float(np.mean(found["network"][0].argmax(axis=1) == volumes.codes[fold.test]))
     tools.tell(f"{title}: {len(network.history)} epochs, {100 * share:.0f} % of held-out volumes")
     return FoldOutcome(fold, network, found, layers)

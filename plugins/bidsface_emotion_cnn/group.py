@@ -18,7 +18,7 @@ from bidsface_emotion_cnn.evaluating import judge, judged_results
 from bidsface_emotion_cnn.gathering import Cohort, gather
 from bidsface_emotion_cnn.leakage_audit import NAMES
 from bidsface_emotion_cnn.learning_curves import learning_curves
-from bidsface_emotion_cnn.network_similarity import compare
+from bidsface_emotion_cnn.network_similarity import compare, compared
 from bidsface_emotion_cnn.occluding import occlude
 from bidsface_emotion_cnn.occlusion_results import (
     atlas_for,
@@ -70,7 +70,7 @@ def analyse_group(
         judged_results(judge(outcomes, cohort, options, tools), cohort, options),
         *_inside_results(participants, outcomes[0], cohort, options, tools),
     ]
-    similarity = compare(outcomes[0], cohort, options.permutations, tools)
+    similarity = compare(compared(outcomes, volumes), cohort, options.permutations, tools)
     if similarity is not None:
         parts.append(similarity_results(similarity, cohort))
     return joined(parts)
