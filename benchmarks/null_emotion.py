@@ -32,6 +32,7 @@ from bidsface_emotion_cnn.training_sizes import equal_training
 sys.path.insert(0, str(Path(__file__).parent))
 import null_emotion_occlusion
 from calibration import LEVEL, Kind, Study, calibrate
+from null_emotion_similarity import similarity_p
 
 N_PEOPLE, N_RUNS, N_BLOCKS, N_CLASSES, N_FEATURES = 8, 6, 10, 3, 15
 FEW_RUNS = 3
@@ -155,6 +156,7 @@ def all_p(seed: np.random.SeedSequence) -> Found:
     yield from gapless_p(rng, draws)
     yield from audit_p(rng, draws)
     yield from few_runs_p(np.random.default_rng(child_seed(seed, 2)), draws)
+    yield from similarity_p(np.random.default_rng(child_seed(seed, 3)), child_seed(seed, 4))
 
 
 def shared_p(rng: np.random.Generator, seed: np.random.SeedSequence) -> Found:
@@ -283,7 +285,10 @@ Rows {LIMIT}: tests over participants ask whether other people who see the same 
 above chance. Where responses to a film are alike in people they would be, by whatever this film's
 labels have in common with them, and all the more with participants held out, where the classifier
 knows the labels of the moments that it is tested on. Only circular shifts ask about other labels.
-Rows {WRONG} are procedures that the analysis does not use. Rows {POWER} show that the tests find
+Rows of brain and network: the same kind of film with 5 classes of unequal sizes; a random
+projection with rectification takes an untrained network's place, one that starts from the classes'
+mean volumes of the training runs a trained one's. Rows {WRONG} are procedures that the analysis
+does not use. Rows {POWER} show that the tests find
 what there is.
 {null_emotion_occlusion.REPORT}"""
 

@@ -13,9 +13,7 @@ from bidsface.errors import InputError
 from bidsface_emotion_cnn.embedding import (
     UmapSettings,
     embed_positions,
-    functional_embedding,
     principal_components,
-    spatial_embedding,
     umap_embedding,
 )
 from bidsface_emotion_cnn.positions import BoxGrid, top_positions
@@ -43,24 +41,24 @@ def drops(n=120, seed=0):
 def test_umap_keeps_groups_and_neighbours():
     pytest.importorskip("umap")
     vectors, truth = drops()
-    found = functional_embedding(vectors, 3)
+    found = umap_embedding(vectors, 3)
     assert found.shape == (120, 2)
     assert found.dtype == np.float64
     assert silhouette_score(found, truth) > 0.7
     assert trustworthiness(vectors, found, n_neighbors=10) > 0.8
     # Groups that are not there are not found.
     noise = np.random.default_rng(1).normal(size=(120, 5))
-    assert silhouette_score(functional_embedding(noise, 3), truth) < 0.1
+    assert silhouette_score(umap_embedding(noise, 3), truth) < 0.1
 
 
 def test_umap_depends_on_the_seed_only():
     pytest.importorskip("umap")
     points = np.random.default_rng(2).random((60, 3))
-    one, again, other = (spatial_embedding(points, seed) for seed in (4, 4, 2**32 - 1))
+    one, again, other = (umap_embedding(points, seed) for seed in (4, 4, 2**32 - 1))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
-    near = spatial_embedding(points, 4, UmapSettings(n_neighbors=5))
-    loose = spatial_embedding(points, 4, UmapSettings(min_dist=0.8))
+    near = umap_embedding(points, 4, UmapSettings(n_neighbors=5))
+    loose = umap_embedding(points, 4, UmapSettings(min_dist=0.8))
     assert not np.array_equal(one, near)
     assert not np.array_equal(one, loose)
 

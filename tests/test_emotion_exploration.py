@@ -156,7 +156,7 @@ def test_table_of_stability(explored):
     check_columns(table.frame, table.columns, "table")
     encode_table(table.frame)
     assert table.frame["n_seeds"].tolist() == [3, 2]
-    assert table.frame["n_shuffles"].tolist() == [3, 1]
+    assert table.frame["n_sets"].tolist() == [3, 1]
     assert table.frame["agreement"].tolist() == [one.mean for one in explored.stability.values()]
 
 
@@ -299,6 +299,8 @@ def test_sentences_cite_what_was_done(explored, study):
         "rousseeuw1987",
         "pedregosa2011",
         "hubert1985",
+        "theiler1992",
+        "burt2020",
     }
     assert "8 neighbours" in text
     assert "atlas test" in text
@@ -329,8 +331,11 @@ def test_sentences_cite_what_was_done(explored, study):
 
 
 def test_highlights(explored):
-    *classes, clusters = exploration_highlights(explored)
+    *classes, clusters, sharing = exploration_highlights(explored)
     assert len(classes) == 3
     assert classes[0].startswith("FEAR: the largest drop of its probability (0.")
     assert classes[2].endswith("mm, right.")
     assert "clusters of positions by their drops" in clusters
+    assert clusters.count("(maps with nothing in common: ") == 2
+    n = len(explored.found.positions)
+    assert sharing.startswith(f"The 60 top positions of all classes are {n} places (maps with ")

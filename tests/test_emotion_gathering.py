@@ -288,39 +288,6 @@ def test_one_class_is_refused(options, tmp_path):
         gather([own], options, tmp_path)
 
 
-def test_class_patterns_are_means_of_z_scores():
-    pytest.importorskip("torch")
-    from bidsface_emotion_cnn.network_similarity import class_patterns
-    from bidsface_emotion_cnn.volume_set import VolumeSet
-
-    rng = np.random.default_rng(4)
-    data = (5 + rng.standard_normal((30, 3, 3, 2))).astype(np.float32)
-    codes, people = rng.integers(0, 3, 30), np.repeat([0, 1], 15)
-    codes[people == 1] %= 2  # the second participant lacks a class
-    volumes = VolumeSet(
-        data,
-        codes.astype(np.int64),
-        people.astype(np.int64),
-        np.zeros(30, np.int64),
-        np.arange(30.0),
-        ("A", "B", "C"),
-        ("01", "02"),
-        ("1",),
-    )
-    inside = rng.random((3, 3, 2)) < 0.7
-    found = class_patterns(volumes, inside)
-    assert found.shape == (2, 3, inside.sum())
-    for person in (0, 1):
-        own = data[people == person][:, inside].astype(float)
-        z = (own - own.mean(axis=0)) / own.std(axis=0)
-        for code in range(3):
-            rows = codes[people == person] == code
-            if not rows.any():
-                assert np.isnan(found[person, code]).all()
-                continue
-            np.testing.assert_allclose(found[person, code], z[rows].mean(axis=0), atol=1e-6)
-
-
 def test_files_may_lie_in_the_data_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert located("bids::stimuli/a.csv", tmp_path / "bids") == tmp_path / "bids/stimuli/a.csv"

@@ -298,6 +298,27 @@ def test_runs_that_divide_a_film_differently_are_refused(film):
     label_runs(runs, divided, sources, SEED)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"task": "film"}, {"task": "localizer"}), ({"ses": "1"}, {"ses": "2"}), ({}, {"run": "02"})],
+)
+def test_two_runs_do_not_show_one_segment(film, first, second):
+    options = film_options(film[1])
+    runs = [
+        make_run(2, 50, entities=first),
+        make_run(1, 50, entities=first),
+        make_run(2, 50, entities=second),
+    ]
+    names = f"{runs[0].block} and {runs[2].block}"
+    with pytest.raises(InputError, match=rf"^{names} would both .* run 2; .* tasks, .*ses-2_run-1"):
+        label_runs(runs, options, read_label_sources(options), SEED)
+    # Runs that are named in full are told apart.
+    named = film_options(film[1], segments=[{"start": 0, "end": 90, "run": "ses-2_run-2"}])
+    if "ses" in second:
+        found = label_runs(runs, named, read_label_sources(named), SEED)
+        assert set(found.frame["block"]) == {runs[2].block}
+
+
 def test_tasks_that_show_the_same_film_are_named(film):
     options = film_options(film[1])
     runs = [make_run(1, 50), make_run(2, 50, task="rest")]

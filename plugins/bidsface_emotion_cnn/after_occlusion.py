@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,7 @@ from bidsface_emotion_cnn.embedding import (
 )
 from bidsface_emotion_cnn.positions import BoxGrid, Positions, top_positions
 from bidsface_emotion_cnn.resampling import child_seed
+from bidsface_emotion_cnn.unrelated_maps import Sharing, Unrelated, unrelated_tops
 from bidsface_emotion_cnn.valence_arousal import Point, class_coordinates
 
 VECTORS, EMBEDDING = "vectors", "functional UMAP"
@@ -36,10 +37,10 @@ VECTORS, EMBEDDING = "vectors", "functional UMAP"
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often clusterings are repeated: seeds, and sets of shuffled vectors."""
+    """How often clusterings are repeated: seeds, and sets of unrelated maps."""
 
     n_seeds: int
-    n_shuffles: int
+    n_sets: int
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Exploration:
     stability : mapping of str to Stability
         By what was clustered again; empty where there are fewer than two clusters
         or five positions.
+    sharing : Sharing
+        How many different positions the top ones are.
     coordinates : ndarray of shape (n_classes, 2)
         Valence and arousal of the classes.
     settings : ExplorationSettings
@@ -105,6 +108,7 @@ class Exploration:
     names_source: str
     clustering: Clustering
     stability: Mapping[str, Stability]
+    sharing: Sharing
     coordinates: NDArray[np.float64]
     settings: ExplorationSettings
     notes: tuple[str, ...]
@@ -145,6 +149,10 @@ def explore(
     found = embed_positions(values, grid, tops, coordinates, child_seed(seed, 0), settings.umap)
     number = int(child_seed(seed, 1).generate_state(1)[0])
     clustering = METHODS[settings.clustering](found.vectors, number)
+    n_sets = max(settings.repeat_vectors.n_sets, settings.repeat_embedding.n_sets)
+    sets = unrelated_tops(
+        values, grid.grid_shape, inside, settings.top, n_sets, child_seed(seed, 4)
+    )
     return Exploration(
         tuple(classes),
         grid,
@@ -154,7 +162,8 @@ def explore(
         tuple(position_names(grid, found.positions, atlas)),
         atlas.source,
         clustering,
-        _stabilities(found, clustering, seed, settings),
+        _stabilities(found, clustering, sets, seed, settings),
+        Sharing(len(found.positions), np.array([len(one.positions) for one in sets], np.int64)),
         coordinates,
         settings,
         (*_few(tops, classes, settings.top), *notes),
@@ -172,23 +181,34 @@ def _few(tops: Sequence[Positions], classes: Sequence[str], wanted: int) -> list
 def _stabilities(
     found: EmbeddedPositions,
     clustering: Clustering,
+    sets: Sequence[Unrelated],
     seed: np.random.SeedSequence,
     settings: ExplorationSettings,
 ) -> dict[str, Stability]:
     n = clustering.n_clusters
     if n < 2 or len(found.positions) < FEWEST:
         return {}
-    wanted: dict[str, tuple[Partition, Repeats]] = {
-        VECTORS: (OneStart(n), settings.repeat_vectors),
-        EMBEDDING: (InEmbedding(n, settings.umap), settings.repeat_embedding),
+    # Their number of clusters is chosen like that of the real ones.
+    number = int(child_seed(seed, 1).generate_state(1)[0])
+    numbers = [METHODS[settings.clustering](one.vectors, number).n_clusters for one in sets]
+
+    def in_embedding(n_clusters: int) -> Partition:
+        return InEmbedding(n_clusters, settings.umap)
+
+    wanted: dict[str, tuple[Callable[[int], Partition], Repeats]] = {
+        VECTORS: (OneStart, settings.repeat_vectors),
+        EMBEDDING: (in_embedding, settings.repeat_embedding),
     }
     return {
         name: stability(
             found.vectors,
-            partition,
+            divide(n),
             child_seed(seed, 2 + place),
             repeats.n_seeds,
-            repeats.n_shuffles,
+            [
+                (one.vectors, divide(own) if own > 1 else None)
+                for one, own in zip(sets[: repeats.n_sets], numbers, strict=False)
+            ],
         )
-        for place, (name, (partition, repeats)) in enumerate(wanted.items())
+        for place, (name, (divide, repeats)) in enumerate(wanted.items())
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Protocol
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.statistics import permutation_p
-from bidsface_emotion_cnn.embedding import PUBLISHED, UmapSettings, functional_embedding
+from bidsface_emotion_cnn.embedding import PUBLISHED, UmapSettings, umap_embedding
 from bidsface_emotion_cnn.resampling import child_seed
 
 Floats = NDArray[np.float64]
@@ -20,8 +20,8 @@ Labels = NDArray[np.intp]
 NOISE = -1
 """Label of points in no cluster."""
 
-FEWEST_SHUFFLES = 19
-"""From so many on there is a p-value of stability."""
+FEWEST_SETS = 19
+"""From so many sets of unrelated maps on there is a p-value."""
 
 MOST_PAIRED = 3000
 """Silhouettes of more points than this are computed from a sample of so many."""
@@ -154,14 +154,14 @@ class OneStart:
 
 @dataclass(frozen=True)
 class InEmbedding:
-    """k-means of the functional embedding; the seed decides on the embedding, too."""
+    """k-means of the vectors' UMAP; the seed decides on the embedding, too."""
 
     n_clusters: int
     settings: UmapSettings = PUBLISHED
 
     def __call__(self, vectors: Floats, seed: int) -> Labels:
         """Return a label for every point."""
-        return k_means(functional_embedding(vectors, seed, self.settings), self.n_clusters, seed)
+        return k_means(umap_embedding(vectors, seed, self.settings), self.n_clusters, seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,8 +173,8 @@ class Stability:
     agreement : ndarray of shape (n_pairs,)
         Adjusted Rand index of each pair of seeds: 1 for the same clusters, 0 on average for
         random ones.
-    null : ndarray of shape (n_shuffles,)
-        Mean agreement in each set of shuffled vectors.
+    null : ndarray of shape (n_sets,)
+        Mean agreement in each set of unrelated maps; 0 where these have no clusters.
     """
 
     agreement: Floats
@@ -192,13 +192,25 @@ class Stability:
 
     @property
     def p(self) -> float:
-        """How often shuffled vectors give clusters as stable as these.
+        """How often unrelated maps give clusters as stable as these.
 
-        NaN with fewer than 19 shuffles, which cannot give a p of 0.05.
+        NaN with fewer than 19 sets of them, which cannot give a p of 0.05.
         """
-        if len(self.null) < FEWEST_SHUFFLES:
-            return float("nan")
-        return float(permutation_p([self.mean], self.null)[0])
+        return set_p(self.mean, self.null)
+
+
+def set_p(value: float, null: Floats) -> float:
+    """Return how often sets have at least a value, the observed set included.
+
+    Parameters
+    ----------
+    value : float
+    null : ndarray of shape (n_sets,)
+        NaN is returned for fewer than 19.
+    """
+    if len(null) < FEWEST_SETS:
+        return float("nan")
+    return float(permutation_p([value], null)[0])
 
 
 def stability(
@@ -206,31 +218,30 @@ def stability(
     partition: Partition,
     seed: np.random.SeedSequence,
     n_seeds: int = 10,
-    n_shuffles: int = 10,
+    null: Iterable[tuple[Floats, Partition | None]] = (),
 ) -> Stability:
     """Cluster again with other seeds, and compare each pair by the adjusted Rand index.
 
-    Agreement of 1 alone proves little, since points without any structure may be cut the same way
-    every time. The null hypothesis has every feature's own distribution and no relation between
-    features: columns are shuffled independently (Hubert and Arabie 1985, J Classif 2:193-218, for
-    the index).
+    Agreement of 1 alone proves nothing (Hubert and Arabie 1985, J Classif 2:193-218, for the
+    index): points without any structure may be cut the same way every time, and positions that were
+    chosen for the drops of single classes fall into clusters by that choice alone. What belongs to
+    the choice has to be repeated for the null.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_points, n_features)
     partition : callable
-        `OneStart`, `InEmbedding` or any other; called ``n_seeds * (1 + n_shuffles)`` times.
+        `OneStart`, `InEmbedding` or any other; called `n_seeds` times.
     seed : SeedSequence
     n_seeds : int
         At least 2.
-    n_shuffles : int
+    null : iterable of (vectors, partition)
+        What unrelated maps have in their place, chosen and divided in the same way; None where
+        they have no clusters.
     """
     seeds = [int(word) for word in child_seed(seed, 0).generate_state(n_seeds)]
-    null = [
-        _agreement(_shuffled(vectors, child_seed(seed, 1 + number)), partition, seeds).mean()
-        for number in range(n_shuffles)
-    ]
-    return Stability(_agreement(vectors, partition, seeds), np.array(null, dtype=np.float64))
+    means = [0.0 if own is None else _agreement(points, own, seeds).mean() for points, own in null]
+    return Stability(_agreement(vectors, partition, seeds), np.array(means, dtype=np.float64))
 
 
 def _agreement(vectors: Floats, partition: Partition, seeds: list[int]) -> Floats:
@@ -238,7 +249,3 @@ def _agreement(vectors: Floats, partition: Partition, seeds: list[int]) -> Float
 
     found = [partition(vectors, seed) for seed in seeds]
     return np.array([adjusted_rand_score(one, other) for one, other in combinations(found, 2)])
-
-
-def _shuffled(vectors: Floats, seed: np.random.SeedSequence) -> Floats:
-    return np.random.default_rng(seed).permuted(vectors, axis=0)

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface_emotion_cnn.class_means import class_means
 from bidsface_emotion_cnn.fold_plan import FoldPlan
 from bidsface_emotion_cnn.history import EpochRecord
+from bidsface_emotion_cnn.layer_rdms import layer_rdms
 from bidsface_emotion_cnn.logistic_baseline import fit_baseline, inner_products
 from bidsface_emotion_cnn.options import EmotionOptions, Scheme
 from bidsface_emotion_cnn.prediction import predict_probabilities
+from bidsface_emotion_cnn.resampling import child_seed
 from bidsface_emotion_cnn.splits import Fold
 from bidsface_emotion_cnn.tools import Tools
 from bidsface_emotion_cnn.torch_devices import keep_memory, one_thread
@@ -25,6 +26,8 @@ from bidsface_emotion_cnn.volume_set import VolumeSet
 Floats = NDArray[np.floating]
 TELL_EVERY = 15.0
 """Seconds between lines about one fold."""
+DRAWS = 1
+"""Child of a fold's seed that draws the volumes of its layers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +53,8 @@ class FoldOutcome:
     network : TrainedNetwork
     probabilities : mapping of str to (ndarray, ndarray)
         Of the test and of the validation part, by classifier.
-    layers : mapping of str to ndarray of shape (n_classes, n_features)
-        Mean activations of layers by class, over the test part; NaN for classes without a volume.
+    layers : mapping of str to ndarray of shape (n_pairs,)
+        Dissimilarities of the classes in layers, of the test part; NaN for pairs that it lacks.
     """
 
     fold: Fold
@@ -205,7 +208,14 @@ def run_fold(
         return predict_probabilities(network.model, volumes, part, device=tools.device)
 
     found = {"network": (probabilities(fold.test), probabilities(fold.validation))}
-    layers = class_means(network.model, volumes, fold.test, options.layers, tools.device)
+    layers = layer_rdms(
+        network.model,
+        volumes,
+        fold.test,
+        options.layers,
+        child_seed(np.random.SeedSequence(seed), DRAWS),
+        tools.device,
+    )
     share = float(np.mean(found["network"][0].argmax(axis=1) == volumes.codes[fold.test]))
     tools.tell(f"{title}: {len(network.history)} epochs, {100 * share:.0f} % of held-out volumes")
     return FoldOutcome(fold, network, found, layers)

@@ -50,41 +50,6 @@ class Components:
     weights: Floats
 
 
-def spatial_embedding(centres: Floats, seed: int, settings: UmapSettings = PUBLISHED) -> Floats:
-    """Embed places in two dimensions by UMAP.
-
-    Parameters
-    ----------
-    centres : ndarray of shape (n_points, 3)
-        mm.
-    seed : int
-    settings : UmapSettings
-
-    Returns
-    -------
-    ndarray of shape (n_points, 2)
-    """
-    return umap_embedding(centres, seed, settings)
-
-
-def functional_embedding(
-    vectors: NDArray[np.floating], seed: int, settings: UmapSettings = PUBLISHED
-) -> Floats:
-    """Embed vectors of changes of probability in two dimensions by UMAP.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n_points, n_classes)
-    seed : int
-    settings : UmapSettings
-
-    Returns
-    -------
-    ndarray of shape (n_points, 2)
-    """
-    return umap_embedding(vectors, seed, settings)
-
-
 def umap_embedding(
     points: NDArray[np.floating], seed: int, settings: UmapSettings = PUBLISHED
 ) -> Floats:
@@ -206,6 +171,27 @@ class EmbeddedPositions:
     feelings: Floats
 
 
+def top_vectors(maps: NDArray[np.floating], tops: Sequence[Positions]) -> tuple[Positions, Floats]:
+    """Return the positions that are among the top ones of any class, and what they change.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n_classes, n_positions)
+        As for `embed_positions`.
+    tops : sequence of ndarray of int
+        Of `top_positions`.
+
+    Returns
+    -------
+    positions : ndarray of shape (n_points,), int
+        Ascending.
+    vectors : ndarray of shape (n_points, n_classes)
+    """
+    positions = np.unique(np.concatenate([*tops, np.empty(0, dtype=np.intp)])).astype(np.intp)
+    # A class that was not occluded has no drop anywhere.
+    return positions, np.nan_to_num(np.asarray(maps, np.float64)[:, positions].T, nan=0.0)
+
+
 def embed_positions(
     maps: NDArray[np.floating],
     grid: BoxGrid,
@@ -228,9 +214,7 @@ def embed_positions(
     seed : SeedSequence
     settings : UmapSettings
     """
-    positions = np.unique(np.concatenate([*tops, np.empty(0, dtype=np.intp)])).astype(np.intp)
-    # A class that was not occluded has no drop anywhere.
-    vectors = np.nan_to_num(np.asarray(maps, np.float64)[:, positions].T, nan=0.0)
+    positions, vectors = top_vectors(maps, tops)
     centres = grid.centres_mm[positions]
     number = int(seed.generate_state(1)[0])
     return EmbeddedPositions(
@@ -238,8 +222,8 @@ def embed_positions(
         centres,
         vectors,
         most_affected_class(vectors.T),
-        spatial_embedding(centres, number, settings),
-        functional_embedding(vectors, number, settings),
+        umap_embedding(centres, number, settings),
+        umap_embedding(vectors, number, settings),
         _components(vectors),
         valence_arousal(vectors, coordinates),
     )

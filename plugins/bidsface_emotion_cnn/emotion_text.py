@@ -25,6 +25,14 @@ CITATIONS: Mapping[str, str] = {
     "Marieke and Bandettini, Peter}, title = {Representational similarity analysis: connecting the "
     "branches of systems neuroscience}, journal = {Frontiers in Systems Neuroscience}, "
     "volume = {2}, pages = {4}, year = {2008}, doi = {10.3389/neuro.06.004.2008}}",
+    "nili2014": "@article{nili2014, author = {Nili, Hamed and Wingfield, Cai and Walther, "
+    "Alexander and Su, Li and Marslen-Wilson, William and Kriegeskorte, Nikolaus}, title = {A "
+    "toolbox for representational similarity analysis}, journal = {PLoS Computational Biology}, "
+    "volume = {10}, pages = {e1003553}, year = {2014}, doi = {10.1371/journal.pcbi.1003553}}",
+    "benjamini1995": "@article{benjamini1995, author = {Benjamini, Yoav and Hochberg, Yosef}, "
+    "title = {Controlling the false discovery rate: a practical and powerful approach to multiple "
+    "testing}, journal = {Journal of the Royal Statistical Society B}, volume = {57}, "
+    "pages = {289--300}, year = {1995}, doi = {10.1111/j.2517-6161.1995.tb02031.x}}",
     "mantel1967": "@article{mantel1967, author = {Mantel, Nathan}, title = {The detection of "
     "disease clustering and a generalized regression approach}, journal = {Cancer Research}, "
     "volume = {27}, pages = {209--220}, year = {1967}}",
@@ -155,13 +163,28 @@ OPTIMIZER_TEXTS: Mapping[str, str] = {
     "sgd": "stochastic gradient descent with momentum",
 }
 
-SIMILARITY = (
-    "Dissimilarities (1 - r) between the classes' mean volumes, voxels z-scored within "
-    "participants, and between the network's mean activations for held-out volumes "
-    "[@kriegeskorte2008] were compared by a Mantel test over the orders of the classes "
-    "[@mantel1967]."
-)
-"""Of the comparison of brain and network."""
+SIMILARITY: Mapping[bool, str] = {
+    True: (
+        "Dissimilarities (1 - r) between the mean activations of a network's layers for the "
+        "classes of held-out runs were compared with those between the classes' mean volumes in "
+        "each participant's other runs, voxels z-scored within participants [@kriegeskorte2008]: "
+        "of the same volumes, activations are like the brain whatever the network has learned. "
+        "Every mean is of as many volumes as the rarest class has, drawn several times. "
+        "Correlations, averaged over participants and held-out runs, were tested by a Mantel test "
+        "over the orders of the classes [@mantel1967], adjusted for the false discovery rate over "
+        "regions and layers [@benjamini1995]; noise ceilings are the same average with the other "
+        "participants' brains in the network's place, and the largest that any dissimilarities "
+        "could reach [@nili2014]."
+    ),
+    False: (
+        "Dissimilarities (1 - r) between the classes' mean volumes, voxels z-scored within "
+        "participants, and between the network's mean activations for held-out volumes "
+        "[@kriegeskorte2008] were correlated, from as many volumes of every class as the rarest "
+        "one has, drawn several times. Both come from the same runs, so that they are alike "
+        "whatever the network has learned: the correlations are descriptive and were not tested."
+    ),
+}
+"""Of the comparison of brain and network, by whether it was made across runs."""
 
 
 def citations_of(text: str) -> dict[str, str]:

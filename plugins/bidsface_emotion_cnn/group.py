@@ -20,7 +20,7 @@ from bidsface_emotion_cnn.fold_plan import plan_folds
 from bidsface_emotion_cnn.gathering import Cohort, gather, labelled_participants, volume_table
 from bidsface_emotion_cnn.leakage_audit import NAMES
 from bidsface_emotion_cnn.learning_curves import learning_curves
-from bidsface_emotion_cnn.network_similarity import compare
+from bidsface_emotion_cnn.network_similarity import compare, compared
 from bidsface_emotion_cnn.occluding import box_grid, occlude
 from bidsface_emotion_cnn.occlusion_results import (
     atlas_for,
@@ -78,7 +78,7 @@ def analyse_group(
         judged_results(judge(outcomes, cohort, options, tools), cohort, options),
         *_inside_results(participants, outcomes[0], cohort, grid, options, tools),
     ]
-    similarity = compare(outcomes[0], cohort, options.permutations, tools)
+    similarity = compare(compared(outcomes, volumes), cohort, options.permutations, tools)
     if similarity is not None:
         parts.append(similarity_results(similarity, cohort))
     return joined(parts)

@@ -226,7 +226,7 @@ def _draw_agreement(axes: Axes, found: Mapping[str, Stability]) -> None:
     # Of no use below the least agreement, which chance makes slightly negative.
     least = min(min(one.agreement.min(), *one.null, 0.0) for one in found.values())
     axes.set_xlim(least - 0.04, 1.04)
-    axes.set_xlabel("adjusted Rand index of pairs of seeds (line: mean; grey: shuffled)")
+    axes.set_xlabel("adjusted Rand index of pairs of seeds (line: mean; grey: unrelated maps)")
     axes.set_title("do other seeds find the same clusters?")
 
 

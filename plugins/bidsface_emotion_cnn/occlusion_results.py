@@ -219,7 +219,8 @@ def _exploration_figures(found: Exploration, cohort: Cohort, entities: Entities)
                 "stability",
                 occlusion_figures.stability_figure(found.stability, found.clustering),
                 "Do other seeds find the same clusters?",
-                "Adjusted Rand index between pairs of seeds, and between those of shuffled drops.",
+                "Adjusted Rand index between pairs of seeds, and its mean for maps of classes that "
+                "have nothing in common.",
                 entities,
             )
         )

@@ -60,12 +60,21 @@ STABILITY_COLUMNS: Mapping[str, Column] = {
     "agreement": Column("Adjusted Rand index, mean over pairs of seeds"),
     "agreement_min": Column("Its smallest value over pairs of seeds"),
     "agreement_max": Column("Its largest value over pairs of seeds"),
-    "null_mean": Column("Mean agreement after shuffling the drops of each class over positions"),
-    "null_max": Column("Largest mean agreement in a set of shuffled drops"),
-    "n_shuffles": Column("Sets of shuffled drops"),
+    "null_mean": Column(
+        "Mean agreement for maps of classes that have nothing in common, as smooth as these, whose "
+        "top positions and number of clusters were chosen in the same way"
+    ),
+    "null_max": Column("Largest mean agreement in a set of such maps"),
+    "n_sets": Column("Sets of such maps"),
     "p": Column(
         "Share of the sets, the observed one included, that agree as well as this; n/a with fewer "
-        "than 19 shuffles"
+        "than 19 sets"
+    ),
+    "n_positions": Column("Number of different positions among the top ones of all classes"),
+    "null_positions": Column("Its mean for maps that have nothing in common"),
+    "p_positions": Column(
+        "Share of the sets, the observed one included, with as few different positions, that is "
+        "with classes that share as many; n/a with fewer than 19 sets"
     ),
 }
 
@@ -183,6 +192,7 @@ def _cluster_row(explored: Exploration, cluster: int) -> dict[str, Any]:
 def stability_table(explored: Exploration, entities: Entities) -> Table | None:
     """Return one row per clustering that was repeated with other seeds; None if none was."""
     rows = []
+    sharing = explored.sharing
     for name, one in explored.stability.items():
         least, most = one.range
         null = one.null if len(one.null) else np.array([np.nan])
@@ -196,8 +206,11 @@ def stability_table(explored: Exploration, entities: Entities) -> Table | None:
                 "agreement_max": most,
                 "null_mean": null.mean(),
                 "null_max": null.max(),
-                "n_shuffles": len(one.null),
+                "n_sets": len(one.null),
                 "p": one.p,
+                "n_positions": sharing.n_positions,
+                "null_positions": sharing.null.mean() if len(sharing.null) else np.nan,
+                "p_positions": sharing.p,
             }
         )
     if not rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,14 @@ CITATIONS: Mapping[str, str] = {
     "hubert1985": "@article{hubert1985, author = {Hubert, Lawrence and Arabie, Phipps}, "
     "title = {Comparing partitions}, journal = {Journal of Classification}, volume = {2}, "
     "pages = {193--218}, year = {1985}, doi = {10.1007/BF01908075}}",
+    "theiler1992": "@article{theiler1992, author = {Theiler, James and Eubank, Stephen and "
+    "Longtin, Andr{\\'e} and Galdrikian, Bryan and Farmer, J. Doyne}, title = {Testing for "
+    "nonlinearity in time series: the method of surrogate data}, journal = {Physica D}, "
+    "volume = {58}, pages = {77--94}, year = {1992}, doi = {10.1016/0167-2789(92)90102-S}}",
+    "burt2020": "@article{burt2020, author = {Burt, Joshua B. and Helmer, Markus and Shinn, "
+    "Maxwell and Anticevic, Alan and Murray, John D.}, title = {Generative modeling of brain maps "
+    "with spatial autocorrelation}, journal = {NeuroImage}, volume = {220}, pages = {117038}, "
+    "year = {2020}, doi = {10.1016/j.neuroimage.2020.117038}}",
     "nichols2002": "@article{nichols2002, author = {Nichols, Thomas E. and Holmes, Andrew P.}, "
     "title = {Nonparametric permutation tests for functional neuroimaging: a primer with "
     "examples}, journal = {Human Brain Mapping}, volume = {15}, pages = {1--25}, year = {2002}, "
@@ -176,9 +185,15 @@ def _stability_text(explored: Exploration) -> list[str]:
         f"{' and '.join(seeds)}, and pairs of seeds were compared by the adjusted Rand index "
         "[@hubert1985]"
     )
-    if any(one.n_shuffles for one in own.values()):
-        times = " and ".join(str(one.n_shuffles) for one in own.values())
-        text += f", also after each class's changes had been shuffled over positions {times} times"
+    if any(one.n_sets for one in own.values()):
+        times = " and ".join(str(one.n_sets) for one in own.values())
+        text += (
+            f". So were the top positions of {times} sets of maps with the values and the "
+            "smoothness of each class's own, but nothing in common (random phases "
+            "[@theiler1992], neighbours as alike [@burt2020]), their number of clusters chosen in "
+            "the same way; the number of different positions among the top ones was compared with "
+            "that of these maps, too"
+        )
     return [f"{text}."]
 
 
@@ -202,16 +217,28 @@ def exploration_highlights(explored: Exploration) -> list[str]:
         )
     if explored.stability:
         agreement = "; ".join(
-            f"{name}: {one.mean:.2f}, shuffled {one.null.mean():.2f}"
-            if len(one.null)
-            else f"{name}: {one.mean:.2f}"
+            f"{name}: {one.mean:.2f}{_of_unrelated(one.null, '.2f', one.p)}"
             for name, one in explored.stability.items()
         )
         lines.append(
             f"{explored.clustering.n_clusters} clusters of positions by their drops; agreement "
             f"between seeds (adjusted Rand index): {agreement}."
         )
+    sharing = explored.sharing
+    lines.append(
+        f"The {sum(map(len, explored.tops)):,} top positions of all classes are "
+        f"{sharing.n_positions:,} places{_of_unrelated(sharing.null, ',.0f', sharing.p)}; the "
+        "fewer, the more do classes share."
+    )
     return lines
+
+
+def _of_unrelated(null: NDArray[Any], style: str, p: float) -> str:
+    """Return what maps with nothing in common have, and the p-value where there is one."""
+    if not len(null):
+        return ""
+    tested = "" if np.isnan(p) else f", p = {p:.3f}"
+    return f" (maps with nothing in common: {null.mean():{style}}{tested})"
 
 
 def citations_of(text: str) -> dict[str, str]:

@@ -53,7 +53,9 @@ class EmbeddingOptions(AnalysisOptions):
     min_dist: float = Field(default=0.1, ge=0, le=1)
     """Smallest distance between points of UMAP."""
     seeds: int = Field(default=10, ge=2)
-    """Seeds over which the stability of clusters is measured."""
+    """Seeds over which the stability of clusters is measured; it is compared with that of twice as
+    many sets of maps that have nothing in common, and tested from 10 on.
+    """
     coordinates: Mapping[str, tuple[float, float]] = {}
     """Valence and arousal (-1 to 1) of classes, in place of the conventional ones."""
 
@@ -115,8 +117,9 @@ class EmotionOptions(AnalysisOptions):
     embedding: EmbeddingOptions | None = EmbeddingOptions()
     """Null for none; needs `occlusion`."""
     layers: tuple[str, ...] = ("pool",)
-    """Layers of the network whose dissimilarities of classes are compared with those of the brain,
-    such as `pool`, `ds1.bn3` or `fc`.
+    """Layers of the network whose dissimilarities of classes, for held-out runs, are compared with
+    those of the brain in the other runs, such as `pool`, `ds1.bn3` or `fc`. Tested with the scheme
+    `runs` only.
     """
     permutations: int = Field(default=10_000, ge=1)
     """Orders of the classes that the comparison of network and brain draws; all where there are

@@ -110,8 +110,8 @@ def label_runs(
     Raises
     ------
     InputError
-        If no volume has a label, there are several runs and nothing says what each shows, or a
-        film is divided into volumes of different lengths.
+        If no volume has a label, there are several runs and nothing says what each shows, two runs
+        would show one part of the film, or a film is divided into volumes of different lengths.
     """
     _refuse_one_film_twice(runs, options)
     refuse_other_grids({run.block: run.repetition_time for run in runs}, options)
@@ -129,11 +129,26 @@ def label_runs(
 
 
 def _refuse_one_film_twice(runs: Sequence[BoldRun], options: LabelOptions) -> None:
-    if options.source == "annotations" and not options.segments and len(runs) > 1:
+    if options.source != "annotations":
+        return
+    if not options.segments and len(runs) > 1:
         raise InputError(
             f"{len(runs)} runs ({', '.join(run.block for run in runs)}), but labels.segments does "
             "not say which part of the film each of them shows"
         )
+    shown: dict[int, str] = {}
+    for run in runs:
+        segment = segment_of(run.entities, options)
+        if segment is None:
+            continue
+        if segment in shown:
+            # Such as runs of another task or session, whose volumes are not of the film.
+            raise InputError(
+                f"{shown[segment]} and {run.block} would both show the part of the film that "
+                f"labels.segments gives to run {options.segment_names[segment]}; keep one by "
+                "option tasks, or name the run in full there, such as run: ses-2_run-1"
+            )
+        shown[segment] = run.block
 
 
 def _task_notes(runs: Sequence[BoldRun], options: LabelOptions) -> list[str]:
