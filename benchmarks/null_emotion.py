@@ -268,7 +268,8 @@ def report(rows: Sequence[str], n: int, seconds: float) -> str:
 {N_BLOCKS} blocks of 2 to {LONGEST} volumes each ({N_CLASSES} classes, {GAP} unlabelled volumes
 between blocks). Responses linger (a volume keeps {MEMORY:g} of the one before), and {SHARED:.0%} of
 their variance is alike in all participants. A linear classifier takes the network's place; splits,
-tests ({SETTINGS.n_shifts} shifts) and audit are those of the analysis. Share of data sets with
+tests ({SETTINGS.n_shifts} shifts) and audit are those of the analysis. Rows of {FEW_RUNS} segments
+are of films of so few, which leave the fewest volumes to train on. Share of data sets with
 p <= {LEVEL}; for the audit, share of data sets in which it warns.
 `python benchmarks/null_emotion.py --data-sets {n} --write` measured this in {seconds:.0f} s.
 

@@ -107,12 +107,15 @@ def test_boxes_that_do_not_fit_are_refused_before_training(monkeypatch, tmp_path
     volumes = kind(shape=shape, classes=("A", "B"), participant_labels=("01",), run_labels=("1",))
     cohort = SimpleNamespace(volumes=volumes, grid=Grid(shape, np.eye(4)))
     monkeypatch.setattr(module, "gather", lambda *args: cohort)
+    monkeypatch.setattr(module, "labelled_participants", lambda participants: participants)
+    monkeypatch.setattr(module, "volume_table", lambda participants: None)
+    monkeypatch.setattr(module, "plan_folds", lambda *args: None)
 
     def trained(*args):
         raise AssertionError("networks were trained")
 
     monkeypatch.setattr(module, "cross_validate", trained)
-    tools = SimpleNamespace(tell=lambda line: None)
+    tools = SimpleNamespace(tell=lambda line: None, seed=None)
     with pytest.raises(InputError, match=r"a box of 5 x 5 x 5 voxels does not fit into"):
         module.analyse_group([], EmotionOptions(occlusion={"box": 5}), tools, tmp_path)
     with pytest.raises(AssertionError):

@@ -267,7 +267,7 @@ def test_the_report_names_the_test_that_was_done(offset, tmp_path):
         for fold in folds:
             parts = (rng.dirichlet(np.ones(3), len(part)) for part in (fold.test, fold.validation))
             outcomes.append(FoldOutcome(fold, None, {"network": tuple(parts)}, {}))
-        judged = judge([SchemeOutcome("runs", outcomes)], cohort, options, tools)
+        judged = judge([SchemeOutcome("runs", outcomes, outcomes)], cohort, options, tools)
         assert (judged.items[0].evaluation.shift is None) == own
         results = judged_results(judged, cohort, options)
         assert ("circular shifts" in results.methods) == (not own)

@@ -72,7 +72,7 @@ def outcome_of(cohort, sure):
         model = SmallEmotionCNN3D(3).eval()
         fold = Fold(name, nothing, nothing, test)
         folds.append(FoldOutcome(fold, SimpleNamespace(model=model), own, {}))
-    return SchemeOutcome("runs", folds)
+    return SchemeOutcome("runs", folds, folds)
 
 
 def options_of(**given):

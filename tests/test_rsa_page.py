@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bidsface.planning import check_analyses
+from bidsface.analyses import check_analyses
 from bidsface.plugins import load_plugins
 from bidsface.recipe_loading import load_recipe
 

@@ -182,8 +182,8 @@ FILM_SETTINGS = (
     "analyses.emotions.labels.per_class=36",
     "analyses.emotions.training={epochs: 4, batch_size: 32, learning_rate: 2.0e-3, patience: null}",
     "analyses.emotions.folds={runs: null, participants: 3, random: 1}",
-    # Voxels are large: a box of two of them moves by one.
-    "analyses.emotions.occlusion={box: 2, stride: 1, per_class: 12, above: 0.5, top: 40}",
+    # Voxels are large: a box of two of them moves by one, and ten boxes fill an emotion's places.
+    "analyses.emotions.occlusion={box: 2, stride: 1, per_class: 12, above: 0.5, top: 10}",
 )
 """Few volumes and epochs, so that the published network is trained in minutes."""
 
