@@ -149,7 +149,7 @@ def test_maps_and_tables_say_what_they_show(monkeypatch):
     assert stats_of(results.maps) == {(label, kind) for label in labels for kind in kinds}
     assert {figure.name for figure in results.figures} == {f"occlusion{one}" for one in labels}
     for one in results.maps:
-        assert map_file(one)
+        assert b"".join(map_file(one))
         wanted = "recognized well" if one.stat == "importance" else "drawn whatever the network"
         assert wanted in one.description
     (table,) = results.tables
@@ -202,7 +202,7 @@ def test_maps_of_networks_that_are_too_sure_can_be_written(monkeypatch):
     assert ("joy", "t") in stats_of(maps)
     assert ("joy2", "t") not in stats_of(maps)
     for one in maps:
-        assert map_file(one)
+        assert b"".join(map_file(one))
 
 
 # --- names of classes in names of files
