@@ -37,11 +37,13 @@ LABEL org.opencontainers.image.title="bidsface" \
       org.opencontainers.image.description="BIDS App for the neuroscience of facial expression" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="BSD-3-Clause"
-# Matplotlib insists on a folder that it can write to; /tmp is the only one that any user has.
+# Matplotlib and numba (of the extra cnn) insist on folders that they can write to; /tmp is the only
+# one that any user has.
 ENV PATH="/opt/bidsface/bin:${PATH}" \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONNOUSERSITE=1 \
     MPLCONFIGDIR=/tmp/bidsface-matplotlib \
+    NUMBA_CACHE_DIR=/tmp/bidsface-numba \
     BIDSFACE_CONTAINER_TYPE=docker \
     BIDSFACE_CONTAINER_TAG="bidsface:${VERSION}"
 WORKDIR /tmp

@@ -22,6 +22,15 @@ from bidsface.settings import Settings
 
 INTERRUPTED = 130
 
+CACHES = (
+    "TMPDIR",
+    "JOBLIB_TEMP_FOLDER",
+    "MPLCONFIGDIR",
+    "NUMBA_CACHE_DIR",
+    "DASK_TEMPORARY_DIRECTORY",
+)
+"""Where Python and the libraries put what they need for a while."""
+
 
 def run_command(argv: Sequence[str]) -> int:
     """Parse a command line, run it, and return the exit status."""
@@ -93,7 +102,7 @@ def _use_work_dir(settings: Settings) -> None:
         own.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--work-dir {work_dir} cannot be written to: {error}") from error
-    for variable in ("TMPDIR", "JOBLIB_TEMP_FOLDER", "MPLCONFIGDIR", "DASK_TEMPORARY_DIRECTORY"):
+    for variable in CACHES:
         os.environ[variable] = str(own)
 
 

@@ -132,7 +132,8 @@ def test_image_names_itself_for_the_output_description(recipe: str, kind: str) -
 def test_image_needs_no_writable_folder_but_tmp(recipe: str) -> None:
     variables = environment()[recipe]
     assert variables["PYTHONDONTWRITEBYTECODE"] == "1"
-    assert re.match(r"/tmp/|\$\{TMPDIR:-/tmp\}/", variables["MPLCONFIGDIR"])
+    for cache in ("MPLCONFIGDIR", "NUMBA_CACHE_DIR"):
+        assert re.match(r"/tmp/|\$\{TMPDIR:-/tmp\}/", variables[cache])
     assert "HOME" not in variables
 
 

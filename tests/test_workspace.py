@@ -10,6 +10,7 @@ import yaml
 from bidsface import __version__
 from bidsface.__main__ import main
 from bidsface.analysis import Analysis, AnalysisOptions, Column, Results, Table
+from bidsface.cli import CACHES
 from bidsface.demo.faces import write_study
 from bidsface.plugins import PluginRecord, Plugins
 from bidsface.regions import HOST_SOURCES
@@ -102,7 +103,7 @@ def test_other_options_never_go_on_from_it(study, tmp_path):
 
 
 def test_it_lies_in_the_work_folder_where_there_is_one(study, tmp_path, monkeypatch):
-    for name in ("TMPDIR", "JOBLIB_TEMP_FOLDER", "MPLCONFIGDIR", "DASK_TEMPORARY_DIRECTORY"):
+    for name in CACHES:
         monkeypatch.setenv(name, str(tmp_path))
     out, work = tmp_path / "out", tmp_path / "work"
     assert run(study, out, "--work-dir", work) == 1
