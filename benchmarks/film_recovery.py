@@ -65,7 +65,7 @@ def table(output: Path, name: str) -> pd.DataFrame:
 
 def accuracies(output: Path) -> dict[str, float]:
     """Return balanced accuracies and p-values by scheme and classifier."""
-    scores = table(output, "*film_space-*_desc-emotions_scores.tsv")
+    scores = table(output, "*_desc-emotions_scores.tsv")
     rows = scores[(scores["metric"] == "balanced_accuracy") & (scores["fold"] == "pooled")]
     found = {}
     for row in rows.itertuples():

@@ -23,7 +23,7 @@ from bidsface_emotion_cnn.evaluation_figures import (
 from bidsface_emotion_cnn.evaluation_tables import Evaluated
 from bidsface_emotion_cnn.evaluation_text import CITATIONS, citations_of, methods
 from bidsface_emotion_cnn.held_out import HeldOut
-from bidsface_emotion_cnn.leakage_audit import LeakageAudit
+from bidsface_emotion_cnn.leakage_audit import PAIRS, LeakageAudit, _refuse_more_training
 from bidsface_emotion_cnn.leakage_text import overlap_text, verdict, warnings_of
 from bidsface_emotion_cnn.overlap import overlap_report
 from bidsface_emotion_cnn.splits import SCHEMES, Fold, make_folds
@@ -169,6 +169,22 @@ def test_larger_folds_and_rare_classes():
     # A fold of 43 is taken for one of the mean size, 23, with its shares of classes.
     counts = [np.bincount(codes[fold.train]).tolist() for fold in found["random"]]
     assert counts == [[20, 2], [2, 1]]
+
+
+def test_the_audit_takes_what_was_made_alike():
+    # 2,112 volumes: up to 2,217 pass for alike, also beside a scheme with 2,200.
+    codes, nothing = np.arange(3000) % 5, np.zeros(0, np.int64)
+    for sizes in ((2200, 2112, 2254), (2112, 2200, 2254), (2200, 2112, 2217), (900, 950, 1000)):
+        folds = {
+            scheme: [Fold(str(number), np.arange(size), nothing, nothing) for number in range(3)]
+            for scheme, size in zip(SCHEMES, sizes, strict=True)
+        }
+        equal = equal_training(folds, codes, SEED)
+        found = {scheme: mean_size(own) for scheme, own in equal.items()}
+        for pair in PAIRS:
+            _refuse_more_training(pair, found)
+        unchanged = tuple(found[scheme] for scheme in SCHEMES) == sizes
+        assert unchanged is (max(sizes) <= 1.05 * min(sizes))
 
 
 def test_more_training_does_not_pass_for_leakage():

@@ -56,17 +56,12 @@ def equal_training(
     honest: list[Sequence[Fold]] = []
     for number, name in enumerate(SCHEMES):
         for scheme in (one for one in folds if one == name):
-            model = _smallest(honest) if honest else folds[scheme]
-            if mean_size(folds[scheme]) > ALIKE * mean_size(model):
+            least = min(map(mean_size, honest), default=np.inf)
+            if mean_size(folds[scheme]) > ALIKE * least:
+                model = next(one for one in honest if mean_size(one) <= ALIKE * least)
                 found[scheme] = _alike(folds[scheme], model, codes, child_seed(seed, number))
             honest.append(found[scheme])
     return found
-
-
-def _smallest(schemes: Sequence[Sequence[Fold]]) -> Sequence[Fold]:
-    """Return the first of those with the least to train on, up to what passes for alike."""
-    least = min(map(mean_size, schemes))
-    return next(folds for folds in schemes if mean_size(folds) <= ALIKE * least)
 
 
 def _alike(
