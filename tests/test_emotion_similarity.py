@@ -184,6 +184,22 @@ def test_a_true_model_reaches_the_noise_ceiling_and_not_more():
     assert np.isnan(alone).all()
 
 
+def test_the_ceiling_is_of_those_whom_others_can_be_compared_with():
+    rng = np.random.default_rng(5)
+    brains = 1 + 0.3 * rng.random((2, 3, 2, N_PAIRS))
+    models = np.tile(rng.random(N_PAIRS), (3, 1))
+    held_out, others = brains
+    held_out[1, 0] = np.nan  # one of two participants lacks a part
+    low, high = split_ceiling(held_out, others, models)
+    # In that part nobody else is left for the second participant, but for the first.
+    r = [
+        [np.corrcoef(held_out[part, 1 - person], others[part, person])[0, 1] for person in (0, 1)]
+        for part in range(3)
+    ]
+    assert low == pytest.approx(np.mean([np.mean(r[0]), r[1][0], np.mean(r[2])]))
+    assert np.isfinite(high)
+
+
 # --- of volumes
 
 

@@ -36,6 +36,9 @@ NETWORK = "network"
 
 WHOLE_BRAIN = "brain"
 
+AGAIN = "This holds for all training volumes; what is drawn was trained on equally many. "
+"""What has to be said where classifiers were trained again for the audit."""
+
 
 @dataclass(frozen=True, eq=False)
 class Judged:
@@ -271,7 +274,8 @@ def _figures(judged: Judged, cohort: Cohort, entities: Entities) -> list[Figure]
                 "leakage",
                 evaluation_figures.audit_figure(judged.audits),
                 "Leakage audit",
-                f"{leakage_text.overlap_text(judged.overlaps)} Dots are participants, bars 95 % "
+                f"{leakage_text.overlap_text(judged.overlaps)} "
+                f"{AGAIN if judged.trained_again else ''}Dots are participants, bars 95 % "
                 "confidence intervals of their mean, dashed is chance.",
                 entities,
             )

@@ -146,7 +146,7 @@ def _summary(frame: pd.DataFrame, apart: bool) -> Summary:
         table["p"] = frame["p"].map("{:.3f}".format)
         table["p (FDR)"] = frame["p_fdr"].map("{:.3f}".format)
     table["Noise ceiling"] = [
-        "n/a" if np.isnan(high) else f"{low:.2f} to {high:.2f}"
+        "n/a" if np.isnan(low + high) else f"{low:.2f} to {high:.2f}"
         for low, high in zip(frame["ceiling_low"], frame["ceiling_high"], strict=True)
     ]
     if apart:

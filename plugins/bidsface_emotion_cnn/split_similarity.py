@@ -118,21 +118,29 @@ def split_ceiling(held_out: Floats, rdms: Floats, models: Floats) -> tuple[float
         The similarity of participants' RDMs with the mean RDM of all other participants in the
         part, in place of the model's; and with the best RDM that there is for the very RDMs that
         they are compared with, the mean of these (Nili et al. 2014, PLoS Comput Biol 10:e1003553),
-        which no model exceeds. NaN with fewer than two participants.
+        which no model exceeds. NaN with fewer than two participants; people whom nobody else can
+        be compared with in a part do not count there.
     """
     used = _used(models)
     n = rdms.shape[1]
     if n < 2 or not len(used):
         return float("nan"), float("nan")
-    values = []
+    lower, upper = [], []
     for part in used:
         known = np.isfinite(models[part])
         brains, own = held_out[part][:, known], rdms[part][:, known]
         others = [_mean_of(np.delete(brains, person, axis=0)) for person in range(n)]
-        low = (PEARSON.vectors(np.array(others)) * PEARSON.vectors(own)).sum(axis=1).mean()
-        values.append((float(low), noise_ceiling(own)[1]))
-    low, high = np.average(values, axis=0, weights=np.isfinite(models[used]).sum(axis=1))
-    return float(low), float(high)
+        alike = (PEARSON.vectors(np.array(others)) * PEARSON.vectors(own)).sum(axis=1)
+        lower.append(_average(alike, np.ones(n)))
+        upper.append(noise_ceiling(own)[1])
+    weights = np.isfinite(models[used]).sum(axis=1)
+    return _average(np.array(lower), weights), _average(np.array(upper), weights)
+
+
+def _average(values: Floats, weights: NDArray[np.number]) -> float:
+    """Return the weighted mean of the values that are known; NaN where there is none."""
+    known = np.isfinite(values)
+    return float(np.average(values[known], weights=weights[known])) if known.any() else np.nan
 
 
 def _mean_of(rdms: Floats) -> Floats:
