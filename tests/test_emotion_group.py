@@ -1,6 +1,7 @@
 """The group level with few participants, few runs, and whatever can be held out of them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -179,7 +180,30 @@ def test_segments_may_be_too_short_for_that():
     options = EmotionOptions(**QUICK, labels={**FILM, "segments": segments})
     found = plan_folds(table, options, seed)
     assert list(found.folds) == ["participants", "random"]
-    assert "10 s of the film away from what is tested" in found.notes[0]
+    assert "and what borders on the test part, nothing is left to train on" in found.notes[0]
+
+
+def test_another_segment_validates_where_a_border_takes_a_class_away():
+    # Four segments of 100 s; class C is in the last 10 s of the first one, and in the third.
+    frames = []
+    for run in range(4):
+        time = np.arange(0, 100, 2.0)
+        kind = np.where(np.arange(50) % 2, "A", "B").astype(object)
+        if run == 0:
+            kind[-5:] = "C"
+        if run == 2:
+            kind[10:15] = "C"
+        frames.append(pd.DataFrame({"segment": str(run), "time": time + 4, "trial_type": kind}))
+    table = pd.concat(frames, ignore_index=True).assign(participant_id="01")
+    segments = [
+        {"start": 100.0 * run, "end": 100.0 * run + 100, "run": str(run)} for run in range(4)
+    ]
+    options = EmotionOptions(**QUICK, labels={**FILM, "shift": 4, "segments": segments})
+    found = plan_folds(table, options, seed)
+    held_out = found.folds["runs"][1]  # it borders on the first segment
+    codes = pd.Categorical(table["trial_type"]).codes
+    assert set(codes[held_out.train]) == {0, 1, 2}
+    assert set(table["segment"].iloc[held_out.validation]) != {"2"}
 
 
 def test_the_overlap_knows_the_time_in_the_film(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from bidsface.errors import InputError
 from bidsface_emotion_cnn.options import EmotionOptions, Scheme
 from bidsface_emotion_cnn.overlap import NEAR
 from bidsface_emotion_cnn.resampling import Indices
-from bidsface_emotion_cnn.segment_borders import apart, film_times
+from bidsface_emotion_cnn.segment_borders import far_from, film_times
 from bidsface_emotion_cnn.splits import Fold, make_folds
 from bidsface_emotion_cnn.training_sizes import equal_training
 
@@ -109,7 +110,11 @@ def scheme_folds(
     classes, people, runs = (
         _Column.of(table, name) for name in ("trial_type", "participant_id", "segment")
     )
-    folds = make_folds(
+    times = film_times(table, options.labels)
+    usable = None
+    if scheme == "runs" and times is not None:
+        usable = partial(far_from, times=times, seconds=NEAR)
+    return make_folds(
         scheme,
         classes.codes,
         people.codes,
@@ -119,8 +124,5 @@ def scheme_folds(
         seed=seed,
         unit_names=people.names if scheme == "participants" else runs.names,
         class_names=classes.names,
+        usable=usable,
     )
-    times = film_times(table, options.labels)
-    if scheme != "runs" or times is None:
-        return folds
-    return [apart(fold, classes.codes, times, NEAR) for fold in folds]

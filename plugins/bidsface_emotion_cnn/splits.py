@@ -56,6 +56,10 @@ class Fold:
     test: Indices
 
 
+Usable = Callable[[Indices], NDArray[np.bool_]]
+"""Returns which volumes may be trained on or validate beside tested ones."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Design:
     """What a split is made of; units are runs or participants."""
@@ -67,6 +71,11 @@ class _Design:
     seed: np.random.SeedSequence
     unit_names: Sequence[str] | None
     class_names: Sequence[str] | None
+    usable: Usable | None
+
+    def usable_beside(self, test: Indices) -> NDArray[np.bool_]:
+        """Return which volumes may be trained on or validate where some are tested."""
+        return np.ones(len(self.codes), bool) if self.usable is None else self.usable(test)
 
     def unit_name(self, unit: int) -> str:
         return str(unit) if self.unit_names is None else self.unit_names[unit]
@@ -87,6 +96,7 @@ def make_folds(
     seed: np.random.SeedSequence,
     unit_names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
+    usable: Usable | None = None,
 ) -> list[Fold]:
     """Divide volumes into training, validation and test parts.
 
@@ -110,6 +120,9 @@ def make_folds(
         Names of runs or participants by their codes, for the names of folds.
     class_names : sequence of str, optional
         Names of classes by their codes, for errors.
+    usable : callable, optional
+        Takes the rows of tested volumes and returns which volumes, (n_volumes,) bool, may be
+        trained on or validate beside them; not for the random split.
 
     Returns
     -------
@@ -135,6 +148,7 @@ def make_folds(
         seed=seed,
         unit_names=unit_names,
         class_names=class_names,
+        usable=usable,
     )
     return _SPLITTERS[scheme](design)
 
@@ -187,33 +201,38 @@ def _hold_out(
         name = "+".join(map(design.unit_name, group))
         if len(group) > MOST_NAMED:
             name = f"group {number + 1}"
-        validation = _validation_units(design, name, rest, n_validation(len(rest)))
-        held_out = np.concatenate([group, validation])
-        folds.append(
-            Fold(
-                name,
-                np.flatnonzero(~np.isin(design.units, held_out)).astype(np.int64),
-                np.flatnonzero(np.isin(design.units, validation)).astype(np.int64),
-                np.flatnonzero(np.isin(design.units, group)).astype(np.int64),
-            )
+        test = np.flatnonzero(np.isin(design.units, group)).astype(np.int64)
+        usable = design.usable_beside(test)
+        validation = _validation_units(design, name, rest, n_validation(len(rest)), usable)
+        validates = np.isin(design.units, validation)
+        trains = np.isin(design.units, np.setdiff1d(rest, validation))
+        train, validation = (
+            np.flatnonzero(part & usable).astype(np.int64) for part in (trains, validates)
         )
+        folds.append(Fold(name, train, validation, test))
     return folds
 
 
-def _validation_units(design: _Design, name: str, rest: Indices, n: int) -> Indices:
-    """Return the first n units whose loss leaves every class in the training part."""
-    every = np.unique(design.codes)
-    missing = every
-    for start in range(len(rest)):
-        ring = np.roll(rest, -start)
-        trained = np.unique(design.codes[np.isin(design.units, ring[n:])])
+def _validation_units(
+    design: _Design, name: str, rest: Indices, n: int, usable: NDArray[np.bool_]
+) -> Indices:
+    """Return the first n units that validate and whose loss leaves every class to train on."""
+    every = missing = np.unique(design.codes)
+    rings = [np.roll(rest, -start) for start in range(len(rest))]
+    rings = [ring for ring in rings if usable[np.isin(design.units, ring[:n])].any()]
+    if not rings:
+        raise ValueError(f"fold {name}: everything borders on the test part, nothing can validate")
+    for ring in rings:
+        trained = np.unique(design.codes[np.isin(design.units, ring[n:]) & usable])
         lacking = np.setdiff1d(every, trained)
         if not len(lacking):
             return ring[:n]
         missing = lacking if len(lacking) < len(missing) else missing
+    beside = "" if usable.all() else ", and what borders on the test part,"
     raise ValueError(
-        f"fold {name}: without the test and the validation part, nothing is left to train on for "
-        f"class {design.class_list(missing)}; every class has to be in more parts of the data"
+        f"fold {name}: without the test and the validation part{beside} nothing is left to train "
+        f"on for class {design.class_list(missing)}; every class has to be in more parts of the "
+        "data"
     )
 
 
