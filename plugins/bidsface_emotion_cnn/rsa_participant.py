@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bidsface.analysis import Entities, Participant, Region, Results, Samples, usable_tasks
@@ -15,6 +16,7 @@ from bidsface.errors import InputError
 from bidsface.numerics.dissimilarity import pairs_of
 from bidsface.numerics.rdm_comparison import MantelTest, mantel_test, partial_mantel_test
 from bidsface_emotion_cnn import rsa_report, rsa_tables, rsa_text
+from bidsface_emotion_cnn.film_runs import check_film_runs
 from bidsface_emotion_cnn.rsa import RsaOptions
 from bidsface_emotion_cnn.rsa_draws import drawn_designs
 from bidsface_emotion_cnn.rsa_maps import SphereMaps, background_map, find_spheres, maps_of
@@ -63,6 +65,8 @@ class TaskRdms:
     models : mapping of str to ndarray of shape (n_pairs,)
     spheres : SphereMaps or None
     entities : mapping
+    runs : DataFrame or None
+        Of labelled volumes; see `bidsface_emotion_cnn.rsa_tables.runs_of`.
     """
 
     task: str
@@ -71,6 +75,7 @@ class TaskRdms:
     models: Mapping[str, Floats]
     spheres: SphereMaps | None
     entities: Entities
+    runs: pd.DataFrame | None = None
 
 
 def rsa_participant(
@@ -90,7 +95,8 @@ def rsa_participant(
     Raises
     ------
     InputError
-        If the participant lacks the regions, or no task has the classes that are wanted.
+        If the participant lacks the regions, no task has the classes that are wanted, or the runs
+        of all tasks cannot show one film.
     RecipeError
         If volumes are to be labelled, and the data are no time series.
     """
@@ -101,6 +107,7 @@ def rsa_participant(
     found: list[TaskRdms] = []
     unusable: list[str] = []
     tasks, notes = usable_tasks(participant, options.tasks, "analysed")
+    notes.extend(_film_notes(participant, tasks, options))
     find_samples = _source_of_samples(participant, options, seed, bids_dir)
     own_seed = partial(seed, participant.label)
     for task in tasks:
@@ -133,7 +140,17 @@ def _source_of_samples(
         name = options.samples or participant.sample_names[0]
         return lambda task: (participant.samples(name, task), [])
     annotations = read_label_sources(labels, bids_dir)
-    return lambda task: labelled_samples(participant, task, labels, annotations, seed("labels"))
+    return lambda task: labelled_samples(
+        participant, participant.bold_runs(task), labels, annotations, seed("labels")
+    )
+
+
+def _film_notes(participant: Participant, tasks: Sequence[str], options: RsaOptions) -> list[str]:
+    """Check the runs of all tasks together, where a film is shown; see `check_film_runs`."""
+    labels = options.labels
+    if labels is None or labels.source == "events":
+        return []
+    return check_film_runs([run for task in tasks for run in participant.bold_runs(task)], labels)
 
 
 def _analyse_task(
@@ -158,7 +175,8 @@ def _analyse_task(
             participant, samples, designs, expected, options, seed(task, "spheres")
         )
     kept = [one for one, _ in found if np.isfinite(one.rdm).all()]
-    return TaskRdms(task, design.classes, kept, expected, spheres, samples.entities), notes
+    runs = None if options.labels is None else rsa_tables.runs_of(samples.table, task)
+    return TaskRdms(task, design.classes, kept, expected, spheres, samples.entities, runs), notes
 
 
 def _region_rdm(
@@ -234,6 +252,8 @@ def _results(
         tables.append(rsa_tables.dissimilarity_table(one, options))
         if one.models:
             tables.append(rsa_tables.score_table(one, options))
+        if one.runs is not None:
+            tables.append(rsa_tables.run_table(one.runs, one.entities))
     return Results(
         maps=maps,
         tables=tables,

@@ -20,17 +20,20 @@ NAME = "labels"
 
 def labelled_samples(
     participant: Participant,
-    task: str,
+    runs: Sequence[BoldRun],
     options: RsaLabels,
     annotations: Sequence[Annotations],
     seed: np.random.SeedSequence,
 ) -> tuple[Samples, list[str]]:
     """Return the labelled volumes of a task without drifts and confounds, and notes on the labels.
 
+    The table of the samples also has the ``repetition_time`` of their run (s).
+
     Parameters
     ----------
     participant : Participant
-    task : str
+    runs : sequence of BoldRun
+        Of a task.
     options : RsaLabels
     annotations : sequence of Annotations
         Of the observers; not for events.
@@ -42,9 +45,9 @@ def labelled_samples(
     InputError
         If no volume has a label.
     """
-    runs = participant.bold_runs(task)
     labelled = label_runs(runs, options, annotations, seed)
-    frame = labelled.frame
+    steps = {run.block: float(run.repetition_time) for run in runs}
+    frame = labelled.frame.assign(repetition_time=labelled.frame["block"].map(steps))
     columns = _columns(participant)
     X = np.zeros((len(frame), len(columns)), dtype=np.float32)
     for run in runs:
