@@ -170,10 +170,13 @@ def _analyse_task(
     found = list(participant.map(analyse, regions))
     notes.extend(f"task {task}: {note}" for _, own in found for note in own)
     spheres = None
-    if options.searchlight is not None:
+    try:
         spheres = find_spheres(
             participant, samples, designs, expected, options, seed(task, "spheres")
         )
+    except InputError as error:
+        # Regions need neither the searchlight's region nor its memory: their results stay.
+        notes.append(f"task {task}: there is no searchlight, {error}")
     kept = [one for one, _ in found if np.isfinite(one.rdm).all()]
     runs = None if options.labels is None else rsa_tables.runs_of(samples.table, task)
     return TaskRdms(task, design.classes, kept, expected, spheres, samples.entities, runs), notes
@@ -243,7 +246,8 @@ def _results(
 ) -> Results:
     if not found:
         return Results(warnings=list(dict.fromkeys(notes)))
-    methods = rsa_text.participant_methods(options, found[0].spheres)
+    spheres = next((one.spheres for one in found if one.spheres is not None), None)
+    methods = rsa_text.participant_methods(options, spheres)
     maps = [item for one in found if one.spheres is not None for item in maps_of(one.spheres)]
     if maps:
         maps.insert(0, background_map(participant, [one.entities for one in found]))
