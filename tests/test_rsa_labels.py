@@ -118,6 +118,10 @@ def test_drifts_and_confounds_are_removed(films):
     fits = [np.corrcoef(one.tables[0].frame["value"][:6], model)[0, 1] for one in (clean, raw)]
     assert fits[0] > fits[1] + 0.1
     assert "removed" not in raw.methods
+    assert "smoothed" not in raw.methods
+    smooth = analysis.participant(person(), options(labels={"smoothing_fwhm": 6.0}))
+    assert "a Gaussian of full width at half maximum 6 mm. From every run" in smooth.methods
+    assert smooth.methods.startswith("3 observers had noted the emotions")
 
 
 def test_wrong_labels_are_refused(films):

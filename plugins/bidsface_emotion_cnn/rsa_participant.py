@@ -16,6 +16,7 @@ from bidsface.errors import InputError
 from bidsface.numerics.dissimilarity import pairs_of
 from bidsface.numerics.rdm_comparison import MantelTest, mantel_test, partial_mantel_test
 from bidsface_emotion_cnn import rsa_report, rsa_tables, rsa_text
+from bidsface_emotion_cnn.annotation_files import Annotations
 from bidsface_emotion_cnn.film_runs import check_film_runs
 from bidsface_emotion_cnn.rsa import RsaOptions
 from bidsface_emotion_cnn.rsa_draws import drawn_designs
@@ -65,6 +66,8 @@ class TaskRdms:
     models : mapping of str to ndarray of shape (n_pairs,)
     spheres : SphereMaps or None
     entities : mapping
+    drawn : bool
+        Whether equally many samples of the classes were drawn: they did not all have as many.
     runs : DataFrame or None
         Of labelled volumes; see `bidsface_emotion_cnn.rsa_tables.runs_of`.
     """
@@ -75,7 +78,8 @@ class TaskRdms:
     models: Mapping[str, Floats]
     spheres: SphereMaps | None
     entities: Entities
-    runs: pd.DataFrame | None = None
+    drawn: bool
+    runs: pd.DataFrame | None
 
 
 def rsa_participant(
@@ -108,7 +112,9 @@ def rsa_participant(
     unusable: list[str] = []
     tasks, notes = usable_tasks(participant, options.tasks, "analysed")
     notes.extend(_film_notes(participant, tasks, options))
-    find_samples = _source_of_samples(participant, options, seed, bids_dir)
+    labels = options.labels
+    annotations = () if labels is None else read_label_sources(labels, bids_dir)
+    find_samples = _source_of_samples(participant, options, annotations, seed)
     own_seed = partial(seed, participant.label)
     for task in tasks:
         try:
@@ -128,18 +134,20 @@ def rsa_participant(
     if unusable and not found:
         raise InputError("; ".join([*unusable, *notes]))
     left_out = [f"left out, {why}" for why in unusable]
-    return _results(participant, found, [*left_out, *notes], options)
+    return _results(participant, found, [*left_out, *notes], options, len(annotations))
 
 
 def _source_of_samples(
-    participant: Participant, options: RsaOptions, seed: Seeds, bids_dir: Path | None
+    participant: Participant,
+    options: RsaOptions,
+    annotations: Sequence[Annotations],
+    seed: Seeds,
 ) -> Callable[[str], tuple[Samples, list[str]]]:
     """Return what finds the samples of a task, and notes on them."""
     labels = options.labels
     if labels is None:
         name = options.samples or participant.sample_names[0]
         return lambda task: (participant.samples(name, task), [])
-    annotations = read_label_sources(labels, bids_dir)
     return lambda task: labelled_samples(
         participant, participant.bold_runs(task), labels, annotations, seed("labels")
     )
@@ -179,7 +187,10 @@ def _analyse_task(
         notes.append(f"task {task}: there is no searchlight, {error}")
     kept = [one for one, _ in found if np.isfinite(one.rdm).all()]
     runs = None if options.labels is None else rsa_tables.runs_of(samples.table, task)
-    return TaskRdms(task, design.classes, kept, expected, spheres, samples.entities, runs), notes
+    drawn = any(not own.used.all() for own in designs)
+    return TaskRdms(
+        task, design.classes, kept, expected, spheres, samples.entities, drawn, runs
+    ), notes
 
 
 def _region_rdm(
@@ -242,12 +253,17 @@ def compare_models(
 
 
 def _results(
-    participant: Participant, found: Sequence[TaskRdms], notes: Sequence[str], options: RsaOptions
+    participant: Participant,
+    found: Sequence[TaskRdms],
+    notes: Sequence[str],
+    options: RsaOptions,
+    n_observers: int,
 ) -> Results:
     if not found:
         return Results(warnings=list(dict.fromkeys(notes)))
     spheres = next((one.spheres for one in found if one.spheres is not None), None)
-    methods = rsa_text.participant_methods(options, spheres)
+    drawn = any(one.drawn for one in found)
+    methods = rsa_text.participant_methods(options, spheres, drawn, n_observers)
     maps = [item for one in found if one.spheres is not None for item in maps_of(one.spheres)]
     if maps:
         maps.insert(0, background_map(participant, [one.entities for one in found]))
