@@ -196,6 +196,10 @@ class Rsa(Analysis):
     Options: ClassVar[type[AnalysisOptions]] = RsaOptions
     needs_regions: ClassVar[bool] = True
 
+    def time_series_needed(self, options: RsaOptions) -> bool:
+        """Return whether volumes are labelled, which are those of runs."""
+        return options.labels is not None
+
     def regions_used(self, options: RsaOptions) -> Sequence[str] | None:
         """Return the regions, and that of the searchlight; None for all."""
         light = options.searchlight
