@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bidsface.analysis import Analysis, Mapper
+from bidsface.analysis import Analysis, AnalysisOptions, Mapper
 from bidsface.errors import RecipeError
 from bidsface.memory import VolumeCounter
 from bidsface.plugins import Plugins
@@ -59,16 +59,16 @@ def check_analyses(
     for label, options in loaded.options.items():
         try:
             analysis = build_analysis(label, loaded, plugins, random_seed, bids_dir=bids_dir)
-            _refuse_lacking(analysis, recipe)
+            _refuse_lacking(analysis, options, recipe)
             analysis.check(options, tuple(recipe.samples), regions)
             analysis.tables_used(options)
         except RecipeError as error:
             raise RecipeError(f"recipe {recipe.name}, key analyses.{label}: {error}") from error
 
 
-def _refuse_lacking(analysis: Analysis, recipe: Recipe) -> None:
+def _refuse_lacking(analysis: Analysis, options: AnalysisOptions, recipe: Recipe) -> None:
     """Refuse an analysis whose data the recipe does not provide."""
-    if analysis.needs_time_series and recipe.inputs.images is not None:
+    if recipe.inputs.images is not None and analysis.time_series_needed(options):
         raise RecipeError(
             f"{analysis.name} models the time series of BOLD runs, but inputs.images "
             "gives single images"

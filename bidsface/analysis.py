@@ -250,6 +250,10 @@ class Analysis(ABC):
         """
         return getattr(options, "regions", None) or None
 
+    def time_series_needed(self, options: Any) -> bool:
+        """Return ``needs_time_series``; extend this where it depends on options."""
+        return self.needs_time_series
+
     def columns_used(self, options: Any) -> Sequence[str]:
         """Return the columns of ``participants.tsv`` that the group level reads."""
         return getattr(options, "covariates", ())

@@ -229,6 +229,7 @@ def test_participants_get_the_labels_of_the_film(observers):
     options = options_of(observers, columns={"arousal": None})
     analysis = Consensus("consensus", 0)
     results = analysis.participant(person(), options)
+    assert results.methods.startswith(f"{len(rows_of(options.labels))} observers had noted")
     frame = the_table(results, "labels")
     assert set(frame["trial_type"]) == {"FEAR", "LOVE", "A B"}
     assert set(frame["task_name"]) == {"film"}

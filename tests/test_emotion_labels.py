@@ -18,14 +18,10 @@ from emotion_observers import (
 from bidsface.errors import InputError
 from bidsface_emotion_cnn.consensus_text import CITATIONS, citations_of, label_methods
 from bidsface_emotion_cnn.film_labels import film_labels
+from bidsface_emotion_cnn.film_runs import segment_of
 from bidsface_emotion_cnn.label_options import LabelOptions
 from bidsface_emotion_cnn.segments import locate, owners, shown_volumes
-from bidsface_emotion_cnn.volume_labels import (
-    label_runs,
-    label_volumes,
-    read_label_sources,
-    segment_of,
-)
+from bidsface_emotion_cnn.volume_labels import label_runs, label_volumes, read_label_sources
 
 SEED = np.random.SeedSequence(2)
 STARTS, ENDS = np.array(FILM_SEGMENTS, dtype=float).T

@@ -1,6 +1,7 @@
 """Memory of labelled volumes: what is held at once, and what ``--mem`` and ``--dry-run`` count."""
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,15 @@ from test_emotion_gathering import AFFINE, stored_participant, volumes_table
 
 from bidsface.analysis import Grid, Map, RunSize, StoredMap, StoredResults, StoredTable, Voxels
 from bidsface.derivatives.maps import map_blocks, map_file, read_grid, read_map
+from bidsface.errors import InputError
 from bidsface_emotion_cnn.cleaning import cleaned_volumes, drifts, residuals, standardized
 from bidsface_emotion_cnn.film_labels import film_labels
 from bidsface_emotion_cnn.label_options import LabelOptions
+from bidsface_emotion_cnn.rsa import Rsa, RsaLabels, RsaOptions
+from bidsface_emotion_cnn.rsa_group_maps import _load
+from bidsface_emotion_cnn.rsa_maps import pair_names
+from bidsface_emotion_cnn.rsa_memory import GIB, refuse_too_large
+from bidsface_emotion_cnn.rsa_volumes import labelled_samples
 from bidsface_emotion_cnn.volume_counts import most_volumes
 from bidsface_emotion_cnn.volume_labels import read_label_sources
 
@@ -139,8 +146,6 @@ def test_cleaning_in_blocks_is_that_of_the_whole_run(monkeypatch):
 
 
 def test_the_participant_level_holds_labelled_volumes_once_and_one_run(options, monkeypatch):
-    from dataclasses import replace
-
     from bidsface_emotion_cnn import participant as module
 
     voxels, n_volumes = brain_voxels(), 60
@@ -220,3 +225,83 @@ def test_labelled_volumes_of_a_film_are_those_that_observers_agree_on(tmp_path):
     assert most_volumes(fine, coarse, (), None) == 2 * expected
     gone = options.model_copy(update={"files": ("/nowhere/none.csv",)})
     assert most_volumes(runs, gone, (), None) == n_volumes
+
+
+def test_searchlights_of_92_classes_fit_into_memory(monkeypatch):
+    """RDMs of a whole brain in 2 mm are 3.8 GiB; images of them are never there as a whole."""
+    monkeypatch.setattr("bidsface_emotion_cnn.rsa_memory.memory_bytes", lambda: 16 * GIB)
+    refuse_too_large(240_816, 92)
+    refuse_too_large(240_816, 92, 4)
+    with pytest.raises(InputError, match=r"of 5 participants .* take 18.* and there are 16.0;"):
+        refuse_too_large(240_816, 92, 5)
+    monkeypatch.setattr("bidsface_emotion_cnn.rsa_memory.memory_bytes", lambda: 3 * GIB)
+    with pytest.raises(InputError, match="240,816 spheres with 4,186 pairs of 92 classes"):
+        refuse_too_large(240_816, 92)
+
+
+def test_a_group_reads_rdms_of_spheres_in_single_precision(tmp_path, monkeypatch):
+    monkeypatch.setattr("bidsface_emotion_cnn.rsa_group_maps.BLOCK_VALUES", 8 * N_GRID)
+    voxels, classes = brain_voxels(), [f"c{number:02d}" for number in range(16)]
+    names = pair_names(classes)
+    values = labelled(len(names), voxels)
+    path = tmp_path / "rdms.nii.gz"
+    path.write_bytes(b"".join(map_file(Map("dissimilarity", values, voxels, {}, "", names))))
+    stored = StoredMap(
+        "dissimilarity",
+        {},
+        lambda at: read_map(path, SPACE, None, at),
+        lambda: read_grid(path, SPACE, None),
+        names,
+        lambda at, size: map_blocks(path, SPACE, None, at, size),
+    )
+    wanted = pair_names([*classes[3:], *classes[:2]])[::-1]
+    swapped = [name if name in names else " - ".join(name.split(" - ")[::-1]) for name in wanted]
+    found = []
+    assert peak_of(lambda: found.append(_load(stored, swapped, voxels))) < 1.5 * values.nbytes
+    columns = [names.index(name) for name in swapped]
+    np.testing.assert_array_equal(found[0], values[:, columns])
+    assert found[0].dtype == np.float32
+
+
+def test_rsa_counts_labelled_volumes_of_every_task():
+    """Before any is read, for ``--mem`` and ``--dry-run``."""
+    runs = [RunSize({"task": "film", "run": str(number)}, 50, 2.0) for number in (1, 2, 3)]
+    runs.append(RunSize({"task": "rest"}, 300, 2.0))
+    analysis = Rsa("rsa", 1)
+    assert analysis.volumes_kept(RsaOptions(), runs) == 0
+    assert analysis.volumes_kept(RsaOptions(labels={}), runs) == 450
+    assert analysis.volumes_kept(RsaOptions(labels={}, tasks=("film",)), runs) == 150
+    few = {"classes": ("FEAR", "JOY", "LOVE"), "per_class": 20}
+    assert analysis.volumes_kept(RsaOptions(labels=few), runs) == 120
+
+
+def test_rsa_cleans_runs_in_blocks(monkeypatch):
+    voxels, n_volumes = brain_voxels(), 60
+    run_bytes = n_volumes * len(voxels.index) * 4
+    events = pd.DataFrame({"onset": [0.0, 20.0], "duration": 20.0, "trial_type": ["FEAR", "LOVE"]})
+
+    def series(fwhm):
+        rng = np.random.default_rng(3)
+        values = rng.standard_normal((n_volumes, len(voxels.index)), np.float32)
+        values += 100
+        return values
+
+    run = replace(make_run(1, n_volumes, events=events), load=series)
+
+    class Person:
+        brain = voxels
+
+    Person.voxels = voxels.take(np.arange(0, len(voxels.index), 20))
+    found, labels = [], RsaLabels(shift=0)
+    monkeypatch.setattr("bidsface_emotion_cnn.cleaning.COLUMNS_AT_ONCE", 100)
+
+    def label():
+        seed = np.random.SeedSequence(1)
+        found[:] = [labelled_samples(Person(), [run], labels, (), seed)[0]]
+
+    label()  # what is imported meanwhile does not count
+    assert peak_of(label) < 1.5 * run_bytes  # 4 runs when all of it was cleaned at once
+    whole = residuals(series(None), drifts(run.times, 2.0, 128.0))
+    kept = found[0].table["kept_index"].to_numpy()
+    assert len(kept) == 20
+    np.testing.assert_allclose(found[0].X, whole[kept][:, ::20], atol=1e-4)

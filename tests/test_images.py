@@ -124,6 +124,15 @@ def test_models_of_time_series_are_refused(plugins, write):
     check_analyses(load_recipe(path, plugins, only=["within"]), plugins, 1)
 
 
+def test_options_decide_whether_an_analysis_needs_time_series(plugins, write):
+    path = write(
+        analyses={"trials": {"analysis": "rsa"}, "volumes": {"analysis": "rsa", "labels": {}}}
+    )
+    with pytest.raises(RecipeError, match=r"key analyses\.volumes: rsa models the time series"):
+        check_analyses(load_recipe(path, plugins), plugins, 1)
+    check_analyses(load_recipe(path, plugins, only=["trials"]), plugins, 1)
+
+
 def test_an_analysis_that_asks_for_time_series_all_the_same(tmp_path):
     participant = load(image_run(tmp_path, noise(), trial_events(6)))
     with pytest.raises(RecipeError, match=r"inputs\.images: single images are no time series"):

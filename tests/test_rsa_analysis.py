@@ -1,5 +1,6 @@
 """The analysis `rsa`: planted models, references, nulls, groups, options, files of models."""
 
+import re
 import warnings
 from dataclasses import replace
 
@@ -500,12 +501,15 @@ def test_titles_of_maps_count_the_people_who_have_them(people):
     assert "4 participants" in titles[0]
 
 
-def test_spheres_that_memory_does_not_hold_are_refused(people, monkeypatch):
+def test_spheres_that_memory_does_not_hold_are_left_out(people, monkeypatch):
     monkeypatch.setattr("bidsface_emotion_cnn.rsa_memory.memory_bytes", lambda: 2**13)
     chosen = options(searchlight={"region": "everything", "radius": 3.0})
     message = "RDMs of 180 spheres with 10 pairs of 5 classes take .* use searchlight: null, a sm"
-    with pytest.raises(InputError, match=message):
-        analysis().participant(make_participant(), chosen)
+    own = analysis().participant(make_participant(), chosen)
+    assert not own.maps
+    assert any(re.search(message, line) for line in own.warnings)
+    assert set(table(own, "scores")["roi_name"]) == {"signal", "noise", "everything"}
+    assert "searchlight" not in own.methods
     results = analysis().group(people[:2], options(**GROUP))
     assert any("spheres of 2 participants with 10" in line for line in results.warnings)
     assert not table(results, "scores").empty

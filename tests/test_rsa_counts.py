@@ -178,3 +178,24 @@ def test_participants_are_told_and_spheres_use_the_same_draws():
         maps = next(item for item in results.maps if item.stat == "dissimilarity")
         np.testing.assert_allclose(maps.values[0], rdm, atol=1e-5)
     assert "mean over 3 such draws" in results.methods
+
+
+def test_methods_say_that_samples_were_drawn_only_where_they_were():
+    even = np.full((3, 5), 2)
+    one_full_run = np.array([[2, 3, 2, 2, 2], [2, 2, 0, 2, 2], [0, 2, 2, 2, 2], [2, 0, 2, 2, 2]])
+    cross = {"dissimilarity": "crossnobis", "counts": "equal", "noise": "none"}
+    for counts, changes, drawn in (
+        (UNEVEN, {}, True),
+        (UNEVEN, {"counts": "all"}, False),
+        (even, {}, False),
+        (UNEVEN, cross, True),
+        (one_full_run, cross, False),
+    ):
+        samples = noise(np.random.default_rng(0), counts)
+        region = {"all": Region("all", np.arange(40), "noise")}
+        person = MemoryParticipant(
+            "01", {("averages", "film"): samples}, ("film",), ("averages",), region
+        )
+        results = Rsa("rsa", 1).participant(person, RsaOptions(**changes))
+        assert ("as many of every class were drawn" in results.methods) == drawn
+        assert ("two runs at least had all" in results.methods) == (drawn and changes == cross)

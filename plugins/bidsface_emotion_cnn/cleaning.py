@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -93,15 +94,36 @@ def cleaned_volumes(
         Bring voxels to mean 0 and standard deviation 1 over the run; else their means stay.
     out : ndarray of shape (n_rows, n_voxels), float32
     """
-    n_voxels = series.shape[1]
+    for some, left in residual_blocks(series, regressors):
+        if per_voxel:
+            out[:, some] = standardized(left)[rows]
+        else:
+            mean = series[:, some].mean(axis=0, dtype=np.float64).astype(np.float32)
+            out[:, some] = left[rows] + mean
+
+
+def residual_blocks(
+    series: NDArray[np.float32], regressors: Floats, columns: NDArray[np.integer] | None = None
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield what `residuals` returns a few thousand voxels at a time, with their places.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_volumes, n_voxels), float32
+    regressors : ndarray of shape (n_volumes, n_regressors)
+    columns : ndarray of int, shape (n_columns,), optional
+        Voxels that are wanted; all of them where there are none.
+
+    Yields
+    ------
+    some : slice
+        Places among the wanted voxels.
+    left : ndarray of shape (n_volumes, n_some), float32
+        Around 0.
+    """
+    n_voxels = series.shape[1] if columns is None else len(columns)
     n_blocks = max(1, -(-n_voxels // COLUMNS_AT_ONCE))
     # As equal as can be: NumPy adds up a single column in another order than one of several.
     edges = np.linspace(0, n_voxels, n_blocks + 1).round().astype(int)
-    for first, stop in pairwise(edges):
-        own = series[:, first:stop]
-        left = residuals(own, regressors)
-        if per_voxel:
-            out[:, first:stop] = standardized(left)[rows]
-        else:
-            mean = own.mean(axis=0, dtype=np.float64).astype(np.float32)
-            out[:, first:stop] = left[rows] + mean
+    for some in (slice(first, stop) for first, stop in pairwise(edges)):
+        yield some, residuals(series[:, some if columns is None else columns[some]], regressors)

@@ -77,7 +77,7 @@ def label_participant(
     sources = read_label_sources(options.labels, bids_dir)
     found = label_runs(runs, options.labels, sources, seed)
     entities = shared([run.entities for run in runs], OF_IMAGES)
-    methods = text.participant_methods(options.labels)
+    methods = text.participant_methods(options.labels, len(sources))
     n_volumes = sum(len(run.times) for run in runs)
     return Results(
         tables=[_table(found, runs, entities)],

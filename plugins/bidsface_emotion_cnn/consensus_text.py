@@ -66,9 +66,9 @@ def label_methods(options: LabelOptions, n_observers: int | None = None) -> str:
     return " ".join(parts)
 
 
-def participant_methods(options: LabelOptions) -> str:
-    """Describe the participant level."""
-    return label_methods(options)
+def participant_methods(options: LabelOptions, n_observers: int | None = None) -> str:
+    """Describe the participant level; parameters are those of `label_methods`."""
+    return label_methods(options, n_observers)
 
 
 def group_methods(options: ConsensusOptions, film: FilmLabels) -> str:

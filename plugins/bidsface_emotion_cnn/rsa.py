@@ -14,6 +14,7 @@ from bidsface.analysis import (
     Participant,
     ParticipantResults,
     Results,
+    RunSize,
     refuse_unknown,
 )
 from bidsface.errors import RecipeError
@@ -195,6 +196,10 @@ class Rsa(Analysis):
     Options: ClassVar[type[AnalysisOptions]] = RsaOptions
     needs_regions: ClassVar[bool] = True
 
+    def time_series_needed(self, options: RsaOptions) -> bool:
+        """Return whether volumes are labelled, which are those of runs."""
+        return options.labels is not None
+
     def regions_used(self, options: RsaOptions) -> Sequence[str] | None:
         """Return the regions, and that of the searchlight; None for all."""
         light = options.searchlight
@@ -230,6 +235,24 @@ class Rsa(Analysis):
         if light is not None and light.region is not None:
             refuse_unknown("searchlight.region", light.region, regions)
         read_models(options, self.bids_dir)
+
+    def volumes_kept(self, options: RsaOptions, runs: Sequence[RunSize]) -> int:
+        """Return how many labelled volumes there are at most; see `volume_counts`.
+
+        They are held and not written, but estimates of disk count them as well.
+        """
+        from bidsface_emotion_cnn.volume_counts import most_volumes
+
+        if options.labels is None:
+            return 0
+        # Every task is labelled by itself, with as many volumes per class.
+        by_task: dict[str | None, list[RunSize]] = {}
+        for run in runs:
+            by_task.setdefault(run.entities.get("task"), []).append(run)
+        return sum(
+            most_volumes(own, options.labels, options.tasks, self.bids_dir)
+            for own in by_task.values()
+        )
 
     # The modules that do the work are imported when there is some: a run that finds everything up
     # to date has to answer at once.

@@ -83,6 +83,17 @@ def read_cohorts(participants: Sequence[ParticipantResults]) -> tuple[list[Cohor
     return cohorts, notes
 
 
+def repetition_times(participants: Sequence[ParticipantResults]) -> dict[str, float]:
+    """Return the repetition time (s) of every run of labelled volumes, by their names."""
+    found: dict[str, float] = {}
+    for one in participants:
+        runs = one.table("runs")
+        if len(runs):
+            for block, step in zip(runs["block"], runs["repetition_time"], strict=True):
+                found[f"sub-{one.key}, {block}"] = float(step)
+    return found
+
+
 def shared(entities: Sequence[Entities]) -> dict[str, str]:
     """Return the entities that all have in common, but for those that are set anew."""
     common = set.intersection(*(set(own.items()) for own in entities))

@@ -19,8 +19,9 @@ from bidsface.numerics.rdm_bootstrap import Over
 from bidsface.numerics.rdm_comparison import Comparison, bootstrap_comparison
 from bidsface_emotion_cnn import rsa_group_report as report
 from bidsface_emotion_cnn import rsa_tables, rsa_text
+from bidsface_emotion_cnn.film_labels import refuse_other_grids
 from bidsface_emotion_cnn.rsa import RsaOptions
-from bidsface_emotion_cnn.rsa_cohort import Cohort, RegionRdms, read_cohorts
+from bidsface_emotion_cnn.rsa_cohort import Cohort, RegionRdms, read_cohorts, repetition_times
 from bidsface_emotion_cnn.rsa_group_maps import GroupSpheres, find_group_spheres, group_maps_of
 from bidsface_emotion_cnn.rsa_group_scores import difference_rows, score_rows, similarities_of
 from bidsface_emotion_cnn.rsa_models import ModelRdm, read_models, usable_models
@@ -91,9 +92,13 @@ def rsa_group(
     Raises
     ------
     InputError
-        If no participant has an RDM, or they share too few classes.
+        If no participant has an RDM, they share too few classes, or their runs divide a film
+        differently.
     """
     models = read_models(options, bids_dir)
+    steps = repetition_times(participants)
+    if options.labels is not None and steps:
+        refuse_other_grids(steps, options.labels)
     cohorts, notes = read_cohorts(participants)
     if not cohorts:
         raise InputError("; ".join(notes))

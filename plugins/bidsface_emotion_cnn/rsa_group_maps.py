@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from bidsface.analysis import Entities, Map, ParticipantResults, StoredMap, Voxels
 from bidsface.errors import InputError
-from bidsface.numerics.dissimilarity import count_conditions
 from bidsface.numerics.map_tests import MapTest, Run
 from bidsface.numerics.rdm_statistics import STATISTICS
 from bidsface.numerics.searchlight_rsa import sphere_model_test
+from bidsface.volumes import BLOCK_VALUES
 from bidsface_emotion_cnn.rsa import RsaOptions
 from bidsface_emotion_cnn.rsa_cohort import Cohort, shared
 from bidsface_emotion_cnn.rsa_maps import RDMS, SIZES, model_maps, pair_names
@@ -76,8 +76,7 @@ def find_group_spheres(
         return None, []
     try:
         voxels, notes = _common_voxels(maps, cohort.task)
-        most = max(count_conditions(len(own[RDMS].volumes)) for own in maps.values())
-        refuse_too_large(len(voxels.index), voxels.grid, most, len(maps))
+        refuse_too_large(len(voxels.index), len(cohort.classes), len(maps))
     except InputError as error:
         # Regions need no common grid, nor much memory: their results stay.
         return None, [f"task {cohort.task}: there are no maps of the group, {error}"]
@@ -128,10 +127,20 @@ def _common_voxels(
 
 
 def _load(stored: StoredMap, pairs: Sequence[str], voxels: Voxels) -> NDArray[np.float32]:
-    """Return the RDMs of spheres, of the classes that all participants have."""
+    """Return the RDMs of spheres, (n_spheres, n_pairs), of the classes that all participants have.
+
+    Nothing of the size of a participant's map is in memory beside them.
+    """
+    column = {pair: number for number, pair in enumerate(pairs)}
     names = list(stored.volumes)
-    columns = [names.index(pair) for pair in pairs]
-    return np.ascontiguousarray(stored.load(voxels)[:, columns], dtype=np.float32)
+    found = np.empty((len(voxels.index), len(pairs)), np.float32)
+    start = 0
+    for block in stored.blocks(voxels, max(1, BLOCK_VALUES // int(np.prod(voxels.grid.shape)))):
+        for name, values in zip(names[start:], block.T, strict=False):
+            if name in column:
+                found[:, column[name]] = values
+        start += block.shape[1]
+    return found
 
 
 def group_maps_of(spheres: GroupSpheres) -> Iterator[Map]:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from bidsface.analysis import Entities, Map, Participant, Region, Samples, Voxels
 from bidsface.backgrounds import mean_map
 from bidsface.errors import InputError
-from bidsface.numerics.map_tests import MapTest
+from bidsface.numerics.map_tests import MapTest, blocks
 from bidsface.numerics.neighbourhoods import Spheres
 from bidsface.numerics.rdm_statistics import STATISTICS
 from bidsface.numerics.searchlight_rsa import sphere_model_test
-from bidsface.numerics.sphere_rdms import all_sphere_rdms, sphere_rdms
+from bidsface.numerics.sphere_rdms import CENTRES, all_sphere_rdms, sphere_rdms
 from bidsface_emotion_cnn.rsa import RsaOptions, RsaSearchlight
 from bidsface_emotion_cnn.rsa_memory import refuse_too_large
 from bidsface_emotion_cnn.rsa_patterns import Design, region_patterns, varying
@@ -104,14 +104,15 @@ def find_spheres(
         )
     voxels = participant.voxels.take(columns)
     grid = voxels.grid
-    refuse_too_large(len(columns), grid, len(designs[0].classes))
+    refuse_too_large(len(columns), len(designs[0].classes))
     drawn = [region_patterns(samples.X, columns, own, options, noise).whitened for own in designs]
     patterns = drawn[0] if len(drawn) == 1 else np.stack(drawn)
     spheres = Spheres.of(grid.shape, grid.affine, voxels.index, light.radius)
     found = sphere_rdms(spheres, patterns, options.dissimilarity)
     # Single precision is what is written, and what the group level reads.
     rdms = np.asarray(all_sphere_rdms(found, participant.map, np.float32), np.float32)
-    np.nan_to_num(rdms, copy=False)
+    for some in blocks(len(rdms), CENTRES):  # of all at once, masks would be as large as RDMs
+        np.nan_to_num(rdms[some], copy=False)
     tests = {
         name: sphere_model_test(
             [rdms],

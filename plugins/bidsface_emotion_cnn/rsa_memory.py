@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
-from bidsface.analysis import Grid
 from bidsface.errors import InputError
+from bidsface.numerics.sphere_rdms import CENTRES
+from bidsface.volumes import BLOCK_VALUES
 
 LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -19,11 +18,11 @@ LIMITS = (
 GIB = 2**30
 
 
-def refuse_too_large(n_spheres: int, grid: Grid, n_classes: int, n_people: int = 1) -> None:
+def refuse_too_large(n_spheres: int, n_classes: int, n_people: int = 1) -> None:
     """Refuse RDMs of spheres that memory does not hold.
 
-    What is largest is counted: everyone's RDMs in single precision, and one of their images, which
-    holds a whole grid for every pair.
+    Everyone's RDMs in single precision are counted, and a block of spheres and one of volumes in
+    work: images are read and written a few volumes at a time.
 
     Raises
     ------
@@ -31,9 +30,7 @@ def refuse_too_large(n_spheres: int, grid: Grid, n_classes: int, n_people: int =
         With what would be smaller.
     """
     n_pairs = n_classes * (n_classes - 1) // 2
-    # Images are read in double precision.
-    image = (4 if n_people == 1 else 8) * int(np.prod(grid.shape))
-    needed = n_pairs * (4 * n_people * n_spheres + image)
+    needed = 4 * n_people * n_spheres * n_pairs + 8 * (CENTRES * n_pairs + BLOCK_VALUES)
     there = memory_bytes()
     if needed > there:
         people = f" of {n_people} participants" if n_people > 1 else ""

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bidsface.analysis import Entities, Participant, Region, Results, Samples, usable_tasks
@@ -15,6 +16,8 @@ from bidsface.errors import InputError
 from bidsface.numerics.dissimilarity import pairs_of
 from bidsface.numerics.rdm_comparison import MantelTest, mantel_test, partial_mantel_test
 from bidsface_emotion_cnn import rsa_report, rsa_tables, rsa_text
+from bidsface_emotion_cnn.annotation_files import Annotations
+from bidsface_emotion_cnn.film_runs import check_film_runs
 from bidsface_emotion_cnn.rsa import RsaOptions
 from bidsface_emotion_cnn.rsa_draws import drawn_designs
 from bidsface_emotion_cnn.rsa_maps import SphereMaps, background_map, find_spheres, maps_of
@@ -63,6 +66,10 @@ class TaskRdms:
     models : mapping of str to ndarray of shape (n_pairs,)
     spheres : SphereMaps or None
     entities : mapping
+    drawn : bool
+        Whether equally many samples of the classes were drawn: they did not all have as many.
+    runs : DataFrame or None
+        Of labelled volumes; see `bidsface_emotion_cnn.rsa_tables.runs_of`.
     """
 
     task: str
@@ -71,6 +78,8 @@ class TaskRdms:
     models: Mapping[str, Floats]
     spheres: SphereMaps | None
     entities: Entities
+    drawn: bool
+    runs: pd.DataFrame | None
 
 
 def rsa_participant(
@@ -90,7 +99,8 @@ def rsa_participant(
     Raises
     ------
     InputError
-        If the participant lacks the regions, or no task has the classes that are wanted.
+        If the participant lacks the regions, no task has the classes that are wanted, or the runs
+        of all tasks cannot show one film.
     RecipeError
         If volumes are to be labelled, and the data are no time series.
     """
@@ -101,7 +111,10 @@ def rsa_participant(
     found: list[TaskRdms] = []
     unusable: list[str] = []
     tasks, notes = usable_tasks(participant, options.tasks, "analysed")
-    find_samples = _source_of_samples(participant, options, seed, bids_dir)
+    notes.extend(_film_notes(participant, tasks, options))
+    labels = options.labels
+    annotations = () if labels is None else read_label_sources(labels, bids_dir)
+    find_samples = _source_of_samples(participant, options, annotations, seed)
     own_seed = partial(seed, participant.label)
     for task in tasks:
         try:
@@ -121,19 +134,31 @@ def rsa_participant(
     if unusable and not found:
         raise InputError("; ".join([*unusable, *notes]))
     left_out = [f"left out, {why}" for why in unusable]
-    return _results(participant, found, [*left_out, *notes], options)
+    return _results(participant, found, [*left_out, *notes], options, len(annotations))
 
 
 def _source_of_samples(
-    participant: Participant, options: RsaOptions, seed: Seeds, bids_dir: Path | None
+    participant: Participant,
+    options: RsaOptions,
+    annotations: Sequence[Annotations],
+    seed: Seeds,
 ) -> Callable[[str], tuple[Samples, list[str]]]:
     """Return what finds the samples of a task, and notes on them."""
     labels = options.labels
     if labels is None:
         name = options.samples or participant.sample_names[0]
         return lambda task: (participant.samples(name, task), [])
-    annotations = read_label_sources(labels, bids_dir)
-    return lambda task: labelled_samples(participant, task, labels, annotations, seed("labels"))
+    return lambda task: labelled_samples(
+        participant, participant.bold_runs(task), labels, annotations, seed("labels")
+    )
+
+
+def _film_notes(participant: Participant, tasks: Sequence[str], options: RsaOptions) -> list[str]:
+    """Check the runs of all tasks together, where a film is shown; see `check_film_runs`."""
+    labels = options.labels
+    if labels is None or labels.source == "events":
+        return []
+    return check_film_runs([run for task in tasks for run in participant.bold_runs(task)], labels)
 
 
 def _analyse_task(
@@ -153,12 +178,19 @@ def _analyse_task(
     found = list(participant.map(analyse, regions))
     notes.extend(f"task {task}: {note}" for _, own in found for note in own)
     spheres = None
-    if options.searchlight is not None:
+    try:
         spheres = find_spheres(
             participant, samples, designs, expected, options, seed(task, "spheres")
         )
+    except InputError as error:
+        # Regions need neither the searchlight's region nor its memory: their results stay.
+        notes.append(f"task {task}: there is no searchlight, {error}")
     kept = [one for one, _ in found if np.isfinite(one.rdm).all()]
-    return TaskRdms(task, design.classes, kept, expected, spheres, samples.entities), notes
+    runs = None if options.labels is None else rsa_tables.runs_of(samples.table, task)
+    drawn = any(not own.used.all() for own in designs)
+    return TaskRdms(
+        task, design.classes, kept, expected, spheres, samples.entities, drawn, runs
+    ), notes
 
 
 def _region_rdm(
@@ -221,11 +253,17 @@ def compare_models(
 
 
 def _results(
-    participant: Participant, found: Sequence[TaskRdms], notes: Sequence[str], options: RsaOptions
+    participant: Participant,
+    found: Sequence[TaskRdms],
+    notes: Sequence[str],
+    options: RsaOptions,
+    n_observers: int,
 ) -> Results:
     if not found:
         return Results(warnings=list(dict.fromkeys(notes)))
-    methods = rsa_text.participant_methods(options, found[0].spheres)
+    spheres = next((one.spheres for one in found if one.spheres is not None), None)
+    drawn = any(one.drawn for one in found)
+    methods = rsa_text.participant_methods(options, spheres, drawn, n_observers)
     maps = [item for one in found if one.spheres is not None for item in maps_of(one.spheres)]
     if maps:
         maps.insert(0, background_map(participant, [one.entities for one in found]))
@@ -234,6 +272,8 @@ def _results(
         tables.append(rsa_tables.dissimilarity_table(one, options))
         if one.models:
             tables.append(rsa_tables.score_table(one, options))
+        if one.runs is not None:
+            tables.append(rsa_tables.run_table(one.runs, one.entities))
     return Results(
         maps=maps,
         tables=tables,

@@ -54,6 +54,14 @@ SCORE_COLUMNS: Mapping[str, Column] = {
     "n_voxels": Column("Number of voxels that vary over samples"),
 }
 
+RUN_COLUMNS: Mapping[str, Column] = {
+    "task_name": Column("Task"),
+    "block": Column("Run"),
+    "segment": Column("What the run showed; the same for all participants who saw the same"),
+    "repetition_time": Column("Time between the volumes of the run", units="s"),
+    "n": Column("Number of volumes that have a label"),
+}
+
 GROUP_PAIR_COLUMNS: Mapping[str, Column] = {
     **PAIR_COLUMNS,
     "value": Column("Mean dissimilarity over participants"),
@@ -151,6 +159,18 @@ def score_table(found: TaskRdms, options: RsaOptions) -> Table:
     return Table(
         "scores", adjusted(frame, ("model_name", "given")), SCORE_COLUMNS, found.entities, text
     )
+
+
+def runs_of(samples: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Return the runs that labelled volumes are of, with the columns of `RUN_COLUMNS`."""
+    keys = ["block", "segment", "repetition_time"]
+    frame = samples.groupby(keys, sort=False).size().reset_index(name="n")
+    return frame.assign(task_name=task)[list(RUN_COLUMNS)]
+
+
+def run_table(runs: pd.DataFrame, entities: Entities) -> Table:
+    """Return the table of the runs that labelled volumes are of."""
+    return Table("runs", runs, RUN_COLUMNS, entities, "Runs of the labelled volumes")
 
 
 def adjusted(

@@ -94,11 +94,16 @@ NOISE = {
     "and run.",
 }
 
-COUNTS = (
-    "Where classes had different numbers of samples, as many of every class were drawn at random "
+_COUNTS = (
+    "Where classes had different numbers of samples{}, as many of every class were drawn at random "
     "as the smallest one had, from the same runs as far as possible, since noise alone makes "
     "dissimilarities depend on these numbers."
 )
+COUNTS = {
+    False: _COUNTS.format(""),
+    True: _COUNTS.format(" and two runs at least had all of them"),
+}
+"""By whether dissimilarities are cross-validated."""
 
 STATISTICS = {
     "pearson": "Pearson's correlation",
@@ -115,17 +120,33 @@ RESAMPLED = {
 }
 
 
-def participant_methods(options: RsaOptions, spheres: SphereMaps | None) -> str:
-    """Describe the analysis of one participant."""
+def participant_methods(
+    options: RsaOptions,
+    spheres: SphereMaps | None,
+    drawn: bool,
+    n_observers: int | None = None,
+) -> str:
+    """Describe the analysis of one participant.
+
+    Parameters
+    ----------
+    options : RsaOptions
+    spheres : SphereMaps or None
+    drawn : bool
+        Whether equally many samples of the classes of a task were drawn.
+    n_observers : int, optional
+        Whose annotations volumes are labelled with.
+    """
     average = "class and run" if options.dissimilarity == "crossnobis" else "class"
-    sentences = [] if options.labels is None else [_volumes(options.labels)]
+    sentences = [] if options.labels is None else [_volumes(options.labels, n_observers)]
     sentences += [
         "Representational dissimilarity matrices (RDMs, [@kriegeskorte2008]) were computed per "
         f"region. Samples were {SCALINGS[options.standardize]} and averaged by {average}; the "
         f"dissimilarity of two classes is {DISSIMILARITIES[options.dissimilarity]}."
     ]
-    if options.equal:
-        sentences.append(COUNTS if options.draws == 1 else f"{COUNTS[:-1]}; {_draws(options)}.")
+    if drawn:
+        counts = COUNTS[options.dissimilarity == "crossnobis"]
+        sentences.append(counts if options.draws == 1 else f"{counts[:-1]}; {_draws(options)}.")
     if options.normalization != "none":
         sentences.append(NOISE[options.normalization])
     if options.models:
@@ -147,13 +168,20 @@ def participant_methods(options: RsaOptions, spheres: SphereMaps | None) -> str:
     return " ".join(sentences)
 
 
-def _volumes(labels: RsaLabels) -> str:
+def _volumes(labels: RsaLabels, n_observers: int | None) -> str:
     """Describe labelled volumes."""
+    sentences = [label_methods(labels, n_observers), "These volumes are the samples."]
+    if labels.smoothing_fwhm is not None:
+        sentences.append(
+            "Images were smoothed with a Gaussian of full width at half maximum "
+            f"{labels.smoothing_fwhm:g} mm."
+        )
     removed = [f"drifts slower than {labels.high_pass:g} s"] if labels.high_pass else []
     if labels.confounds:
         removed.append("the chosen confounds")
-    text = f" From every run {' and '.join(removed)} were removed." if removed else ""
-    return f"{label_methods(labels)} These volumes are the samples.{text}"
+    if removed:
+        sentences.append(f"From every run {' and '.join(removed)} were removed.")
+    return " ".join(sentences)
 
 
 def _draws(options: RsaOptions) -> str:

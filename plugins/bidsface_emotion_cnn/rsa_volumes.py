@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bidsface.analysis import BoldRun, Participant, Samples
 from bidsface.entities import shared
 from bidsface_emotion_cnn.annotation_files import Annotations
-from bidsface_emotion_cnn.cleaning import drifts, residuals
+from bidsface_emotion_cnn.cleaning import drifts, residual_blocks
 from bidsface_emotion_cnn.rsa import RsaLabels
 from bidsface_emotion_cnn.volume_labels import label_runs
 
@@ -20,17 +20,20 @@ NAME = "labels"
 
 def labelled_samples(
     participant: Participant,
-    task: str,
+    runs: Sequence[BoldRun],
     options: RsaLabels,
     annotations: Sequence[Annotations],
     seed: np.random.SeedSequence,
 ) -> tuple[Samples, list[str]]:
     """Return the labelled volumes of a task without drifts and confounds, and notes on the labels.
 
+    The table of the samples also has the ``repetition_time`` of their run (s).
+
     Parameters
     ----------
     participant : Participant
-    task : str
+    runs : sequence of BoldRun
+        Of a task.
     options : RsaLabels
     annotations : sequence of Annotations
         Of the observers; not for events.
@@ -42,16 +45,15 @@ def labelled_samples(
     InputError
         If no volume has a label.
     """
-    runs = participant.bold_runs(task)
     labelled = label_runs(runs, options, annotations, seed)
-    frame = labelled.frame
+    steps = {run.block: float(run.repetition_time) for run in runs}
+    frame = labelled.frame.assign(repetition_time=labelled.frame["block"].map(steps))
     columns = _columns(participant)
     X = np.zeros((len(frame), len(columns)), dtype=np.float32)
     for run in runs:
         rows = np.flatnonzero(frame["block"] == run.block)
         if len(rows):
-            kept = frame["kept_index"].to_numpy()[rows]
-            X[np.ix_(rows, columns >= 0)] = _cleaned(run, options)[kept][:, columns[columns >= 0]]
+            _fill(X, rows, run, frame["kept_index"].to_numpy()[rows], columns, options)
     used = [run.entities for run in runs if (frame["block"] == run.block).any()]
     motion = np.zeros((len(frame), 0))
     return Samples(NAME, X, frame, motion, shared(used, ("run",))), list(labelled.notes)
@@ -65,9 +67,22 @@ def _columns(participant: Participant) -> NDArray[np.intp]:
     return place[voxels.index]
 
 
-def _cleaned(run: BoldRun, options: RsaLabels) -> NDArray[np.float32]:
-    """Return a run without drifts and confounds, around 0, (n_kept, n_voxels)."""
+def _fill(
+    X: NDArray[np.float32],
+    rows: NDArray[np.intp],
+    run: BoldRun,
+    kept: NDArray[np.integer],
+    columns: NDArray[np.intp],
+    options: RsaLabels,
+) -> None:
+    """Write volumes of a run without drifts and confounds, around 0, to rows of ``X``.
+
+    Nothing of the size of the run is made beside it.
+    """
     regressors = [drifts(run.times, run.repetition_time, options.high_pass)]
     if options.confounds and run.confounds.shape[1]:
         regressors.append(run.confounds.to_numpy(float))
-    return residuals(run.load(options.smoothing_fwhm), np.hstack(regressors))
+    series = run.load(options.smoothing_fwhm)
+    inside = np.flatnonzero(columns >= 0)
+    for some, left in residual_blocks(series, np.hstack(regressors), columns[inside]):
+        X[np.ix_(rows, inside[some])] = left[kept]

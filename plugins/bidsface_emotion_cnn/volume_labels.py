@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bidsface.analysis import BoldRun, Entities
-from bidsface.entities import every_entity, is_subset, same_label
+from bidsface.analysis import BoldRun
 from bidsface.errors import InputError
 from bidsface_emotion_cnn.annotation_files import Annotations, read_observers
 from bidsface_emotion_cnn.consensus import (
@@ -20,7 +19,8 @@ from bidsface_emotion_cnn.consensus import (
     balanced_selection,
     frequent_classes,
 )
-from bidsface_emotion_cnn.film_labels import FilmLabels, film_labels, refuse_other_grids
+from bidsface_emotion_cnn.film_labels import FilmLabels, film_labels
+from bidsface_emotion_cnn.film_runs import check_film_runs, segment_of
 from bidsface_emotion_cnn.label_options import LabelOptions, annotation_paths
 from bidsface_emotion_cnn.segments import shown_volumes
 
@@ -113,10 +113,9 @@ def label_runs(
         If no volume has a label, there are several runs and nothing says what each shows, two runs
         would show one part of the film, or a film is divided into volumes of different lengths.
     """
-    _refuse_one_film_twice(runs, options)
-    refuse_other_grids({run.block: run.repetition_time for run in runs}, options)
+    notes = check_film_runs(runs, options)
     parts = [label_volumes(run, options, annotations) for run in runs]
-    notes = [*_task_notes(runs, options), *_class_notes(runs, options)]
+    notes += _class_notes(runs, options)
     notes += [note for part in parts for note in part.notes]
     notes = list(dict.fromkeys(notes))
     filled = [part.frame for part in parts if len(part.frame)]
@@ -126,36 +125,6 @@ def label_runs(
     if frame.empty:
         raise InputError("; ".join(["no volume with a label is left", *more, *notes]))
     return LabelledVolumes(frame, (*notes, *more))
-
-
-def _refuse_one_film_twice(runs: Sequence[BoldRun], options: LabelOptions) -> None:
-    if options.source != "annotations":
-        return
-    if not options.segments and len(runs) > 1:
-        raise InputError(
-            f"{len(runs)} runs ({', '.join(run.block for run in runs)}), but labels.segments does "
-            "not say which part of the film each of them shows"
-        )
-    shown: dict[int, str] = {}
-    for run in runs:
-        segment = segment_of(run.entities, options)
-        if segment is None:
-            continue
-        if segment in shown:
-            # Such as runs of another task or session, whose volumes are not of the film.
-            raise InputError(
-                f"{shown[segment]} and {run.block} would both show the part of the film that "
-                f"labels.segments gives to run {options.segment_names[segment]}; keep one by "
-                "option tasks, or name the run in full there, such as run: ses-2_run-1"
-            )
-        shown[segment] = run.block
-
-
-def _task_notes(runs: Sequence[BoldRun], options: LabelOptions) -> list[str]:
-    tasks = list(dict.fromkeys(run.entities.get("task", "n/a") for run in runs))
-    if options.source == "events" or len(tasks) < 2:
-        return []
-    return [f"tasks {', '.join(tasks)} are all taken to show the film; option tasks chooses"]
 
 
 def _class_notes(runs: Sequence[BoldRun], options: LabelOptions) -> list[str]:
@@ -258,29 +227,6 @@ SOURCES: Mapping[str, Callable[[BoldRun, LabelOptions, Sequence[Annotations]], L
     "events": _label_events,
     "annotations": _label_film,
 }
-
-
-def segment_of(entities: Entities, options: LabelOptions) -> int | None:
-    """Return the position of the segment that a run shows; None if there is none.
-
-    Without segments, and for a single segment and runs without number, it is the first one.
-
-    Parameters
-    ----------
-    entities : mapping
-        BIDS entities of the run, by their short key.
-    options : LabelOptions
-    """
-    if not options.segments:
-        return 0
-    for position, name in enumerate(options.segment_names):
-        if "-" in name:
-            if is_subset(every_entity(name), entities):
-                return position
-        elif same_label("run", name, entities.get("run")):
-            return position
-    unnamed = len(options.segments) == 1 and options.segments[0].run is None
-    return 0 if unnamed and "run" not in entities else None
 
 
 def _shown(run: BoldRun, film: FilmLabels, segment: int, options: LabelOptions) -> Codes:
