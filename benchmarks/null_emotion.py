@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from bidsface_emotion_cnn.training_sizes import equal_training
 sys.path.insert(0, str(Path(__file__).parent))
 import null_emotion_occlusion
 from calibration import LEVEL, Kind, Study, calibrate
-from null_emotion_similarity import similarity_p
+from null_emotion_similarity import Film, similarity_p
 
 N_PEOPLE, N_RUNS, N_BLOCKS, N_CLASSES, N_FEATURES = 8, 6, 10, 3, 15
 FEW_RUNS = 3
@@ -47,15 +46,6 @@ LIMIT = "A LIMIT"
 POWER = "AS IT SHOULD"
 
 Found = Iterator[tuple[str, float]]
-
-
-@dataclass(frozen=True)
-class Film:
-    """Labelled volumes of a film: class, run, and time in volumes; (n_moments,) each."""
-
-    labels: np.ndarray
-    runs: np.ndarray
-    steps: np.ndarray
 
 
 def make_film(rng: np.random.Generator, gap: int = GAP, n_runs: int = N_RUNS) -> Film:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import special
 
+from bidsface.numerics.seeds import child_seed
 from bidsface.statistics import fdr
 from bidsface_emotion_cnn.group_occlusion import GroupOcclusion, group_occlusion, participant_maps
-from bidsface_emotion_cnn.resampling import child_seed
 from bidsface_emotion_cnn.volume_draw import draw_volumes
 
 N_PEOPLE, N_CLASSES, N_PLACES, N_EACH = 12, 3, 20, 30

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bidsface.numerics.seeds import child_seed
 from bidsface_emotion_cnn.brain_rdms import BrainRdms, brain_rdms
 from bidsface_emotion_cnn.class_rdms import DrawnMeans
-from bidsface_emotion_cnn.resampling import child_seed
 from bidsface_emotion_cnn.split_similarity import split_mantel
 from bidsface_emotion_cnn.volume_set import VolumeSet
 

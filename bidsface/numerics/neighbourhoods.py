@@ -97,3 +97,18 @@ def sphere_offsets(affine: NDArray[np.float64], radius: float) -> Indices:
     steps = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     lengths = np.linalg.norm(steps @ matrix.T, axis=1)
     return steps[lengths <= radius * (1 + EDGE)]
+
+
+def renumber(members: NDArray[np.int32], n_voxels: int) -> tuple[Indices, NDArray[np.int32]]:
+    """Return the voxels that occur, and members by their numbers among these.
+
+    ``n_voxels`` stands for no voxel among ``members``, the number of voxels that occur in the
+    result.
+    """
+    occurs = np.zeros(n_voxels + 1, dtype=bool)
+    occurs[members] = True
+    occurs[n_voxels] = False
+    used = np.flatnonzero(occurs)
+    number = np.full(n_voxels + 1, len(used), dtype=np.int32)
+    number[used] = np.arange(len(used))
+    return used, number[members]

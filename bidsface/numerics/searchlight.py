@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bidsface.numerics.devices import Array, Device, Processor
 from bidsface.numerics.linear import Codes, Floats
-from bidsface.numerics.neighbourhoods import Indices, Spheres
+from bidsface.numerics.neighbourhoods import Indices, Spheres, renumber
 from bidsface.numerics.sphere_data import (
     Labels,
     SphereClassifier,
@@ -232,18 +232,3 @@ def batches(sizes: NDArray[np.integer], row: int, target: int) -> Iterator[Indic
     step = max(1, target // max(1, int(sizes[order[-1]]) * row))
     for start in range(0, len(order), step):
         yield order[start : start + step]
-
-
-def renumber(members: NDArray[np.int32], n_voxels: int) -> tuple[Indices, NDArray[np.int32]]:
-    """Return the voxels that occur, and members by their numbers among these.
-
-    ``n_voxels`` stands for no voxel among ``members``, the number of voxels that occur in the
-    result.
-    """
-    occurs = np.zeros(n_voxels + 1, dtype=bool)
-    occurs[members] = True
-    occurs[n_voxels] = False
-    used = np.flatnonzero(occurs)
-    number = np.full(n_voxels + 1, len(used), dtype=np.int32)
-    number[used] = np.arange(len(used))
-    return used, number[members]

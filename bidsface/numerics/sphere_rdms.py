@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from bidsface.numerics.dissimilarity import pairs_of
 from bidsface.numerics.map_tests import Run, blocks
-from bidsface.numerics.neighbourhoods import Spheres
+from bidsface.numerics.neighbourhoods import Spheres, renumber
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -52,15 +52,11 @@ class SphereRdms:
 
     def __call__(self, centres: Indices) -> Floats:
         """Return the RDMs around some voxels, (n_centres, n_pairs); NaN where there is none."""
-        members = self.spheres.members(centres)
-        inside = members < self.spheres.n_voxels
+        voxels, members = renumber(self.spheres.members(centres), self.spheres.n_voxels)
+        inside = members < len(voxels)
         starts = np.concatenate([[0], inside.sum(axis=1).cumsum()])
-        near = np.zeros(self.spheres.n_voxels, dtype=bool)
-        near[members[inside]] = True
-        voxels = np.flatnonzero(near)
-        place = near.cumsum() - 1
         shape = (len(centres), len(voxels))
-        sphere = csr_array((np.ones(starts[-1]), place[members[inside]], starts), shape=shape)
+        sphere = csr_array((np.ones(starts[-1]), members[inside], starts), shape=shape)
         sizes = np.diff(starts)[:, None].astype(float)
         rows, columns = pairs_of(self.patterns[0].shape[-1])
         found = np.zeros((len(centres), len(rows)))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.anatomy import Atlas
+from bidsface.numerics.seeds import child_seed
 from bidsface_emotion_cnn.anatomical_names import position_names
 from bidsface_emotion_cnn.clusters import (
     METHODS,
@@ -27,7 +28,6 @@ from bidsface_emotion_cnn.embedding import (
     embed_positions,
 )
 from bidsface_emotion_cnn.positions import BoxGrid, Positions, top_positions
-from bidsface_emotion_cnn.resampling import child_seed
 from bidsface_emotion_cnn.unrelated_maps import Sharing, Unrelated, unrelated_tops
 from bidsface_emotion_cnn.valence_arousal import Point, class_coordinates
 

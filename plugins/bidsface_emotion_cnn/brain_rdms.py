@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bidsface.numerics.seeds import child_seed
 from bidsface_emotion_cnn.class_rdms import N_DRAWS, product_rdm
 from bidsface_emotion_cnn.equal_counts import equal_draws
-from bidsface_emotion_cnn.resampling import child_seed
 from bidsface_emotion_cnn.volume_set import VolumeSet
 
 Floats = NDArray[np.float64]

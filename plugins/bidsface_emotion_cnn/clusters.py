@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bidsface.numerics.seeds import child_seed
 from bidsface.statistics import permutation_p
 from bidsface_emotion_cnn.embedding import PUBLISHED, UmapSettings, umap_embedding
-from bidsface_emotion_cnn.resampling import child_seed
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bidsface.numerics.seeds import child_seed
 from bidsface_emotion_cnn.fold_plan import FoldPlan
 from bidsface_emotion_cnn.history import EpochRecord
 from bidsface_emotion_cnn.layer_rdms import layer_rdms
 from bidsface_emotion_cnn.logistic_baseline import fit_baseline, inner_products
 from bidsface_emotion_cnn.options import EmotionOptions, Scheme
 from bidsface_emotion_cnn.prediction import predict_probabilities
-from bidsface_emotion_cnn.resampling import child_seed
 from bidsface_emotion_cnn.splits import Fold
 from bidsface_emotion_cnn.tools import Tools
 from bidsface_emotion_cnn.torch_devices import keep_memory, one_thread

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface_emotion_cnn.resampling import child_seed
+from bidsface.numerics.seeds import child_seed
 
 Indices = NDArray[np.int64]
 

@@ -56,6 +56,8 @@ class Judged:
         By scheme.
     trained_again : bool
         Whether the audits are of folds of their own, of fewer training volumes.
+    settings : EvaluationSettings
+        With which all this was evaluated.
     """
 
     items: Sequence[Evaluated]
@@ -63,6 +65,7 @@ class Judged:
     audits: Mapping[str, LeakageAudit]
     overlaps: Mapping[str, Overlap]
     trained_again: bool
+    settings: EvaluationSettings
 
 
 def judge(
@@ -90,6 +93,7 @@ def judge(
         _audits(audited, options, tools),
         {one.scheme: _overlap(one.folds, cohort, options) for one in outcomes},
         any(one.trained_again for one in outcomes),
+        settings,
     )
 
 
@@ -195,12 +199,11 @@ def judged_results(judged: Judged, cohort: Cohort, options: EmotionOptions) -> R
     if judged.audits:
         tables.append(audit_table(judged.audits, {**entities, "contrast": "leakage"}, task))
     counts = {item.scheme: len(item.evaluation.held_out.fold_names) for item in judged.items}
-    settings = settings_of(cohort, options)
-    film = bool(settings.film)
+    film = bool(judged.settings.film)
     methods = evaluation_text.methods(
         counts,
         options.test_share,
-        settings,
+        judged.settings,
         threshold=options.leak if judged.audits else None,
         scaled=True,
         film=film,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidsface.numerics.map_tests import BLOCK, ROWS, MapTest, blocks, corrected_p
+from bidsface.numerics.seeds import child_seed
 from bidsface.statistics import TIE, fdr
-from bidsface_emotion_cnn.resampling import child_seed
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.integer]

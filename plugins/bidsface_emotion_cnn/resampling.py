@@ -6,17 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bidsface.numerics.seeds import child_seed
-
-__all__ = [
-    "Floats",
-    "Indices",
-    "child_seed",
-    "interval_text",
-    "participant_weights",
-    "percentile_interval",
-]
-
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 

@@ -24,7 +24,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface_emotion_cnn.resampling import Indices, child_seed
+from bidsface.numerics.seeds import child_seed
+from bidsface_emotion_cnn.resampling import Indices
 
 Scheme = Literal["runs", "participants", "random"]
 SCHEMES: tuple[str, ...] = get_args(Scheme)

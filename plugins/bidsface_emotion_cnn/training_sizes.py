@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface_emotion_cnn.resampling import Indices, child_seed
+from bidsface.numerics.seeds import child_seed
+from bidsface_emotion_cnn.resampling import Indices
 from bidsface_emotion_cnn.splits import SCHEMES, Fold
 
 AnyScheme = TypeVar("AnyScheme", bound=str)

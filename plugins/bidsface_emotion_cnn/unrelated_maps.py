@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from bidsface.numerics.seeds import child_seed
 from bidsface_emotion_cnn.clusters import set_p
 from bidsface_emotion_cnn.embedding import top_vectors
 from bidsface_emotion_cnn.positions import Positions, top_positions
-from bidsface_emotion_cnn.resampling import child_seed
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bidsface_emotion_cnn.resampling import child_seed
+from bidsface.numerics.seeds import child_seed
 
 Codes = NDArray[np.integer]
 Rows = NDArray[np.int64]
